@@ -1,0 +1,82 @@
+/**
+ * What the executor sees of systemd. `systemd/` implements it over D-Bus, the simulation over memory; both pass the
+ * same contract tests.
+ */
+import type { ActiveState, LoadState } from '../shared/model.ts';
+
+/** A unit as systemd lists it. */
+export interface UnitState {
+  readonly unit: string;
+  readonly load: LoadState;
+  readonly active: ActiveState;
+  readonly sub: string;
+}
+
+/** How a service's main process ended, read on demand. */
+export interface ExitInfo {
+  /** systemd's Result: `success`, `exit-code`, `signal`, `timeout`, `start-limit-hit`, … */
+  readonly result: string;
+  /** `exited`, `killed`, `dumped`, or `none` when it never ran. */
+  readonly code: 'exited' | 'killed' | 'dumped' | 'none';
+  /** Exit status, or signal number. */
+  readonly status: number;
+}
+
+/**
+ * How a job ended. `done` … `skipped` are systemd's own job results; `refused`: systemd did not take the job (no such
+ * unit, masked, …); `deadline`: no result in time, the job goes on; `disconnected`: the bus went away, outcome unknown.
+ */
+export type JobOutcome =
+  | { readonly kind: 'done' }
+  | {
+      readonly kind:
+        | 'canceled'
+        | 'timeout'
+        | 'failed'
+        | 'dependency'
+        | 'skipped'
+        | 'invalid'
+        | 'assert'
+        | 'unsupported'
+        | 'collected'
+        | 'once';
+    }
+  | { readonly kind: 'refused'; readonly error: string; readonly message: string }
+  | { readonly kind: 'deadline' }
+  | { readonly kind: 'disconnected' };
+
+/** A one-shot transient service, for prestart scripts. */
+export interface TransientCommand {
+  readonly unit: string;
+  readonly description: string;
+  /** Absolute path of the program, and its arguments: no shell is involved. */
+  readonly argv: readonly [string, ...string[]];
+  /** systemd kills it after this long. */
+  readonly timeoutMs: number;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface SystemdEvents {
+  /** Connected (again) to the bus: everything may have changed. */
+  readonly onConnected: () => void;
+  readonly onDisconnected: (why: string) => void;
+  /** A unit's state changed, as told by a signal. Not every change of every property: ActiveState and SubState only. */
+  readonly onUnit: (unit: string, active: ActiveState, sub: string) => void;
+  /** Unit files were reloaded (daemon-reload): load states may have changed. */
+  readonly onReloaded: () => void;
+}
+
+/** Connection to one host's systemd. All calls reject with an Error while disconnected; every call has a deadline. */
+export interface Systemd {
+  readonly connected: boolean;
+  /** States of exactly these units, in any order; units without a file come back as `not-found`. */
+  list(units: readonly string[]): Promise<UnitState[]>;
+  /** Queues a start job (mode `replace`) and awaits its end. */
+  start(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
+  stop(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
+  resetFailed(unit: string): Promise<void>;
+  exitInfo(unit: string): Promise<ExitInfo>;
+  /** Starts a transient `Type=oneshot` service and awaits the end of its start job, which is the end of the command. */
+  run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome>;
+  close(): Promise<void>;
+}

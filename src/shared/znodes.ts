@@ -1,0 +1,18 @@
+/** Paths of the znodes (DESIGN §4), below the chroot. */
+
+export const ELECTION = '/election';
+export const ELECTION_PREFIX = '/election/n_';
+export const EPOCH = '/epoch';
+export const MEMBERS = '/members';
+export const SPEC = '/spec';
+export const DESIRED = '/desired';
+export const OBSERVED = '/observed';
+export const HOSTS = '/hosts';
+
+export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
+export const desiredPath = (host: string): string => `${DESIRED}/${host}`;
+export const observedPath = (host: string): string => `${OBSERVED}/${host}`;
+export const intentPath = (host: string): string => `${HOSTS}/${host}`;
+
+/** Parents that must exist before anything else is written. */
+export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS] as const;
