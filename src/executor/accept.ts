@@ -1,0 +1,36 @@
+/** Which desired states an executor obeys: never one that is older than what it obeyed before (DESIGN §4). Pure. */
+import type { Desired, Version } from '../shared/model.ts';
+
+export type Acceptance =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'refuse'; readonly why: string };
+
+/** Negative when `a` is older than `b`, 0 when equal. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.epoch - b.epoch || a.generation - b.generation;
+}
+
+const show = (version: Version): string => `(epoch ${version.epoch}, generation ${version.generation})`;
+
+/**
+ * `applied` is the newest version obeyed, before a restart too; `current` its content, when this process has seen it.
+ * A lower version is refused, and so is the same version with other content.
+ */
+export function accept(next: Desired, host: string, applied: Version, current: Desired | undefined): Acceptance {
+  if (next.host !== host) {
+    return { kind: 'refuse', why: `desired/${host} holds the desired state of host ${next.host}; ignored` };
+  }
+  const order = compareVersions(next, applied);
+  if (order < 0) {
+    return {
+      kind: 'refuse',
+      why: `desired state ${show(next)} is older than ${show(applied)}, which was obeyed before`,
+    };
+  }
+  if (order === 0 && current) {
+    if (JSON.stringify(current) === JSON.stringify(next)) return { kind: 'unchanged' };
+    return { kind: 'refuse', why: `desired state ${show(next)} came a second time with other content` };
+  }
+  return { kind: 'accept' };
+}

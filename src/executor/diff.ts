@@ -1,0 +1,183 @@
+/**
+ * The executor's decision: what must be done on this host so that systemd does what is desired. Pure: time and memory
+ * are inputs. It never answers with anything but what DESIGN §6 allows: units that are neither desired, declared by the
+ * spec nor remembered as ours do not appear in its answer.
+ */
+import type { Desired, DesiredUnit, Failure } from '../shared/model.ts';
+import { compare } from '../shared/names.ts';
+import type { UnitState } from './systemd.ts';
+
+/** What the executor remembers about one unit. Kept on disk: `ours` and `startedWith`. */
+export interface UnitMemory {
+  /** We started it, or adopted it while it was desired here: we may stop it. */
+  readonly ours: boolean;
+  /** `{instance:…}` values of its last start (key of `valuesKey`); undefined: it has none, or they are not known. */
+  readonly startedWith?: string;
+  /** A failure that systemd does not show: it holds until a reload, or until the unit is seen active. */
+  readonly failure?: Failure;
+  /** It was seen active while desired: if it is not active now, it went away. */
+  readonly ran: boolean;
+  /** Someone else's stop was seen since it was last active. */
+  readonly stoppedByHand: boolean;
+  /** Not to be started before this time (ms of the same clock as `now`): the back-off after it ended. */
+  readonly notBefore: number;
+}
+
+export const NO_MEMORY: UnitMemory = { ours: false, ran: false, stoppedByHand: false, notBefore: 0 };
+
+export interface DiffInput {
+  /** Milliseconds of a monotonic clock. */
+  readonly now: number;
+  /** The newest accepted desired state; undefined: not known, and then nothing is done at all. */
+  readonly desired: Desired | undefined;
+  /** All units of the very spec that `desired` was computed from; empty when that spec is not known. */
+  readonly declared: ReadonlySet<string>;
+  /** Last known state of each unit; a missing one is not known. */
+  readonly states: ReadonlyMap<string, UnitState>;
+  readonly memory: ReadonlyMap<string, UnitMemory>;
+  /** Units with an action under way. */
+  readonly busy: ReadonlySet<string>;
+}
+
+export type StartReason = 'placed' | 'exited' | 'stopped-by-hand';
+export type StopReason = 'not-placed' | 'started-by-hand' | 'values-changed';
+
+export type Action =
+  | { readonly kind: 'adopt'; readonly unit: string; readonly desired: DesiredUnit }
+  | { readonly kind: 'start'; readonly unit: string; readonly desired: DesiredUnit; readonly reason: StartReason }
+  | { readonly kind: 'stop'; readonly unit: string; readonly reason: StopReason }
+  | { readonly kind: 'forget'; readonly unit: string };
+
+export interface Diff {
+  /** At most one per unit, sorted by unit. */
+  readonly actions: readonly Action[];
+  /** Desired units that are not started yet, and why, one sentence. */
+  readonly waiting: ReadonlyMap<string, string>;
+  /** Earliest time at which a waiting unit may be started; undefined: nothing waits for time. */
+  readonly wakeAt: number | undefined;
+}
+
+/** One string for a set of values, to compare them by. */
+export function valuesKey(unit: DesiredUnit): string | undefined {
+  return unit.prestart && JSON.stringify(unit.prestart.values);
+}
+
+/** References of the prestart script that name a unit placed nowhere yet, sorted. */
+export function missingValues(unit: DesiredUnit): string[] {
+  if (!unit.prestart) return [];
+  const values = Object.entries(unit.prestart.values);
+  return values
+    .filter(([, hosts]) => hosts.length === 0)
+    .map(([reference]) => reference)
+    .sort(compare);
+}
+
+/** What to do now. */
+export function diff(input: DiffInput): Diff {
+  const actions: Action[] = [];
+  const waiting = new Map<string, string>();
+  let wakeAt: number | undefined;
+  if (!input.desired) return { actions, waiting, wakeAt };
+
+  const desired = new Map(input.desired.units.map((unit) => [unit.unit, unit]));
+  for (const unit of concerned(input, desired)) {
+    if (input.busy.has(unit)) continue;
+    const wanted = desired.get(unit);
+    const state = input.states.get(unit);
+    const memory = input.memory.get(unit) ?? NO_MEMORY;
+    if (!wanted) {
+      const action = decideUnwanted(unit, state, memory, input.declared);
+      if (action) actions.push(action);
+      continue;
+    }
+    const decision = decideWanted(wanted, state, memory, input.now);
+    if (decision.kind === 'wait') {
+      waiting.set(unit, decision.why);
+      if (decision.until !== undefined) wakeAt = Math.min(wakeAt ?? decision.until, decision.until);
+    } else if (decision.kind !== 'nothing') {
+      actions.push(decision);
+    }
+  }
+  return { actions, waiting, wakeAt };
+}
+
+/** Every unit that we may have to do something about, sorted. */
+function concerned(input: DiffInput, desired: ReadonlyMap<string, DesiredUnit>): string[] {
+  const units = new Set(desired.keys());
+  for (const [unit, memory] of input.memory) if (memory.ours) units.add(unit);
+  for (const unit of input.declared) if (input.states.has(unit)) units.add(unit);
+  return [...units].sort(compare);
+}
+
+type Decision =
+  | Action
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'wait'; readonly why: string; readonly until?: number };
+
+const NOTHING: Decision = { kind: 'nothing' };
+
+function decideWanted(desired: DesiredUnit, state: UnitState | undefined, memory: UnitMemory, now: number): Decision {
+  if (!state) return { kind: 'wait', why: 'its state is not known yet: systemd has not answered' };
+  const unit = desired.unit;
+  switch (state.active) {
+    case 'active':
+    case 'reloading':
+    case 'activating':
+      return decideRunning(desired, state, memory);
+    case 'deactivating':
+      return { kind: 'wait', why: 'it is still stopping' };
+    case 'failed':
+    case 'maintenance':
+      return NOTHING;
+    case 'inactive': {
+      if (state.load !== 'loaded' || memory.failure) return NOTHING;
+      const missing = missingValues(desired);
+      if (missing.length > 0)
+        return { kind: 'wait', why: `its prestart needs ${missing.join(', ')}, placed nowhere yet` };
+      if (now < memory.notBefore)
+        return { kind: 'wait', why: 'it ended and is started again after a pause', until: memory.notBefore };
+      const reason = !memory.ran ? 'placed' : memory.stoppedByHand ? 'stopped-by-hand' : 'exited';
+      return { kind: 'start', unit, desired, reason };
+    }
+    default:
+      return exhausted(state.active);
+  }
+}
+
+function decideRunning(desired: DesiredUnit, state: UnitState, memory: UnitMemory): Decision {
+  const unit = desired.unit;
+  if (!memory.ours || (!memory.ran && state.active === 'active')) return { kind: 'adopt', unit, desired };
+  const values = valuesKey(desired);
+  const changed = values !== undefined && memory.startedWith !== undefined && values !== memory.startedWith;
+  // an instance that is placed nowhere for the moment is no reason to take a running unit down
+  if (changed && missingValues(desired).length === 0) return { kind: 'stop', unit, reason: 'values-changed' };
+  return NOTHING;
+}
+
+function decideUnwanted(
+  unit: string,
+  state: UnitState | undefined,
+  memory: UnitMemory,
+  declared: ReadonlySet<string>,
+): Action | undefined {
+  if (!memory.ours && !declared.has(unit)) return undefined;
+  if (!state) return undefined;
+  switch (state.active) {
+    case 'active':
+    case 'reloading':
+    case 'activating':
+      return { kind: 'stop', unit, reason: memory.ours ? 'not-placed' : 'started-by-hand' };
+    case 'deactivating':
+    case 'maintenance':
+      return undefined;
+    case 'inactive':
+    case 'failed':
+      return memory.ours ? { kind: 'forget', unit } : undefined;
+    default:
+      return exhausted(state.active);
+  }
+}
+
+function exhausted(value: never): never {
+  throw new Error(`not a state of systemd: ${String(value)}`);
+}

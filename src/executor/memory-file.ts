@@ -1,0 +1,67 @@
+/**
+ * What an executor must remember across its own restarts, in one small file: which units are ours, the prestart values
+ * they were started with, and the newest (epoch, generation) it obeyed. Losing it loses no unit: running units that are
+ * desired here are adopted anyway.
+ */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import type { Logger } from '../shared/log.ts';
+import type { Version } from '../shared/model.ts';
+
+const schema = z.object({
+  version: z.literal(1),
+  applied: z.object({ epoch: z.int().min(0), generation: z.int().min(0) }),
+  units: z.record(z.string(), z.object({ startedWith: z.string().optional() })),
+});
+
+export interface Remembered {
+  readonly applied: Version;
+  /** Units that are ours → values they were started with, if known. */
+  readonly units: ReadonlyMap<string, string | undefined>;
+}
+
+export interface MemoryFile {
+  /** What was saved last; empty when there is no readable file. */
+  load(): Promise<Remembered>;
+  /** Replaces the file atomically. Rejects when the disk refuses. */
+  save(remembered: Remembered): Promise<void>;
+}
+
+const EMPTY: Remembered = { applied: { epoch: 0, generation: 0 }, units: new Map() };
+
+/** Keeps the memory in `path`. */
+export function memoryFile(path: string, log: Logger): MemoryFile {
+  return {
+    async load() {
+      let text: string;
+      try {
+        text = await readFile(path, 'utf8');
+      } catch {
+        return EMPTY;
+      }
+      const parsed = schema.safeParse(parseJson(text));
+      if (!parsed.success) {
+        log.error(`${path} is not readable and starts afresh; units that run here are adopted again`, { path });
+        return EMPTY;
+      }
+      const units = new Map(Object.entries(parsed.data.units).map(([unit, entry]) => [unit, entry.startedWith]));
+      return { applied: parsed.data.applied, units };
+    },
+    async save(remembered) {
+      const units = Object.fromEntries([...remembered.units].map(([unit, startedWith]) => [unit, { startedWith }]));
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      const temporary = `${path}.new`;
+      await writeFile(temporary, JSON.stringify({ version: 1, applied: remembered.applied, units }), { mode: 0o600 });
+      await rename(temporary, path);
+    },
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

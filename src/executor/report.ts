@@ -1,0 +1,58 @@
+/** What the executor tells the leader: `observed/<host>`, from what systemd said. Pure. */
+import type { Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
+import { compare } from '../shared/names.ts';
+import type { UnitMemory } from './diff.ts';
+import type { UnitState } from './systemd.ts';
+
+export interface ReportInput {
+  readonly host: string;
+  readonly applied: Version;
+  readonly refused: string | undefined;
+  readonly desired: ReadonlySet<string>;
+  readonly declared: ReadonlySet<string>;
+  readonly states: ReadonlyMap<string, UnitState>;
+  readonly memory: ReadonlyMap<string, UnitMemory>;
+  readonly waiting: ReadonlyMap<string, string>;
+}
+
+/** Every unit that is desired, not idle, or cannot run here; sorted by unit. */
+export function report(input: ReportInput): Observed {
+  const units: ObservedUnit[] = [];
+  for (const state of input.states.values()) {
+    const memory = input.memory.get(state.unit);
+    if (!input.desired.has(state.unit) && !input.declared.has(state.unit) && !memory?.ours) continue;
+    const failure = failureOf(state, memory);
+    const idle = state.active === 'inactive' && !failure;
+    if (idle && !input.desired.has(state.unit)) continue;
+    const waiting = input.waiting.get(state.unit);
+    units.push({ ...state, ...(failure && { failure }), ...(waiting !== undefined && { waiting }) });
+  }
+  units.sort((a, b) => compare(a.unit, b.unit));
+  const { epoch, generation } = input.applied;
+  return { host: input.host, epoch, generation, ...(input.refused !== undefined && { refused: input.refused }), units };
+}
+
+/** Why a unit cannot run here, if so. A unit that runs has no failure, whatever its unit file looks like by now. */
+export function failureOf(state: UnitState, memory: UnitMemory | undefined): Failure | undefined {
+  const unit = state.unit;
+  if (state.active === 'failed') {
+    const message = `systemd reports it failed: see systemctl status ${unit}, then systemctl reset-failed ${unit}`;
+    return { kind: 'failed', message };
+  }
+  if (state.active !== 'inactive') return undefined;
+  switch (state.load) {
+    case 'loaded':
+    case 'stub':
+      return memory?.failure;
+    case 'not-found':
+      return {
+        kind: 'not-found',
+        message: `there is no unit file ${unit} on this host: install it, then systemctl daemon-reload`,
+      };
+    case 'masked':
+      return { kind: 'masked', message: `it is masked on this host: systemctl unmask ${unit} to allow it` };
+    case 'bad-setting':
+    case 'error':
+      return { kind: 'invalid-unit', message: `systemd cannot load it (${state.load}): see systemctl status ${unit}` };
+  }
+}

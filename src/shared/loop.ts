@@ -1,0 +1,85 @@
+/**
+ * A level-triggered loop: one pass at start, one after every event, one on a slow tick. Events that arrive while a pass
+ * runs, or while they are being gathered, become exactly one more pass. A pass that throws is logged and tried again on
+ * the next tick or event: it never ends the loop.
+ */
+import type { Clock } from './clock.ts';
+import type { Logger } from './log.ts';
+
+export interface LoopOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Longest wait between two passes, ms; asked again after each pass. */
+  readonly tickMs: () => number;
+  /** How long events are gathered into one pass, ms. 0: the pass runs in the next microtask. */
+  readonly gatherMs: number;
+  readonly pass: () => Promise<void> | void;
+}
+
+export class Loop {
+  private running = false;
+  private again = false;
+  private stopped = false;
+  private cancelTick: (() => void) | undefined;
+  private cancelGather: (() => void) | undefined;
+  private idle: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: LoopOptions) {}
+
+  /** Asks for a pass. */
+  trigger(): void {
+    if (this.stopped) return;
+    if (this.running) {
+      this.again = true;
+      return;
+    }
+    if (this.cancelGather) return;
+    if (this.options.gatherMs <= 0) {
+      this.start();
+      return;
+    }
+    this.cancelGather = this.options.clock.after(this.options.gatherMs, () => this.start());
+  }
+
+  /** Ends the loop; resolves when a pass in progress is over. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.cancelTick?.();
+    this.cancelGather?.();
+    await this.idle;
+  }
+
+  private start(): void {
+    if (this.stopped) return;
+    this.running = true;
+    this.cancelGather?.();
+    this.cancelGather = undefined;
+    this.cancelTick?.();
+    this.cancelTick = undefined;
+    this.idle = this.runOnce();
+  }
+
+  private async runOnce(): Promise<void> {
+    this.again = false;
+    let failed = false;
+    try {
+      await this.options.pass();
+    } catch (error) {
+      failed = true;
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.options.log.error(`${this.options.name}: a pass failed and is tried again: ${reason}`);
+    }
+    this.running = false;
+    if (this.stopped) return;
+    this.armTick(this.options.tickMs());
+    // after a failure an immediate further pass would spin: the tick comes soon enough
+    if (this.again && !failed) this.trigger();
+    else if (this.again) this.armTick(Math.min(1_000, this.options.tickMs()));
+  }
+
+  private armTick(ms: number): void {
+    this.cancelTick?.();
+    this.cancelTick = this.options.clock.after(ms, () => this.start());
+  }
+}
