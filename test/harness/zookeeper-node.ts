@@ -1,0 +1,130 @@
+/** One ZooKeeper server of a lab, in a network namespace of its own. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { type ServerOptions, serverCommand, writeServerFiles } from '../../src/shared/zookeeper/server.ts';
+import { freshControlGroup, killControlGroup, spawnInControlGroup } from './control-group.ts';
+import type { LabNames } from './lab-state.ts';
+import { addressOf, plugIn, pullCable, replugCable } from './network.ts';
+import type { Relay } from './relay.ts';
+
+const CLIENT_PORT = 2181;
+
+/** What a server says it is; `none` when it serves nobody for want of a quorum, `down` when it does not answer. */
+export type ServerMode = 'standalone' | 'leader' | 'follower' | 'none' | 'down';
+
+export class ZooKeeperNode {
+  readonly name: string;
+  readonly address: string;
+  /** `address:port` for clients. */
+  readonly server: string;
+  readonly #lab: LabNames;
+  readonly #relay: Relay;
+  readonly #options: ServerOptions;
+  readonly #group: string;
+  readonly #cable: string;
+  #process: ChildProcess | undefined;
+
+  private constructor(lab: LabNames, relay: Relay, number: number, size: number, tickTime: number) {
+    this.name = `zk${number}`;
+    this.address = addressOf(this.name);
+    this.server = `${this.address}:${CLIENT_PORT}`;
+    this.#lab = lab;
+    this.#relay = relay;
+    this.#group = join(lab.controlGroup, this.name);
+    this.#cable = `z-${this.name}`;
+    const ids = Array.from({ length: size }, (_, i) => i + 1);
+    this.#options = {
+      dataDir: join(lab.folder, this.name),
+      clientAddress: this.address,
+      clientPort: CLIENT_PORT,
+      tickTime,
+      id: number,
+      servers:
+        size === 1 ? [] : ids.map((id) => ({ id, address: addressOf(`zk${id}`), peerPort: 2888, electionPort: 3888 })),
+    };
+  }
+
+  /** Makes the server's network and files; it does not run yet. */
+  static async create(
+    lab: LabNames,
+    relay: Relay,
+    number: number,
+    size: number,
+    tickTime: number,
+  ): Promise<ZooKeeperNode> {
+    const node = new ZooKeeperNode(lab, relay, number, size, tickTime);
+    await plugIn(lab.namespace, node.#namespace, node.name, node.#cable);
+    await writeServerFiles(node.#options);
+    return node;
+  }
+
+  /** Starts the server's process; it serves when `srvr` answers a mode. Its data is as it was left. */
+  async start(): Promise<void> {
+    if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
+    await freshControlGroup(this.#group);
+    const { command, args } = serverCommand(this.#options);
+    const inside = ['ip', 'netns', 'exec', this.#namespace, command, ...args];
+    this.#process = await spawnInControlGroup(this.#group, inside, join(this.#options.dataDir, 'server.log'));
+  }
+
+  /** Ends the process: SIGTERM is an orderly stop, SIGKILL a crash. Resolves when it is gone. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#process;
+    if (child === undefined) return;
+    const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+    await gone;
+    clearTimeout(timer);
+    await killControlGroup(this.#group);
+    this.#process = undefined;
+  }
+
+  /** Freezes the process (SIGSTOP): connections stay, nothing answers. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  /** Thaws it. */
+  resume(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  async cut(): Promise<void> {
+    await pullCable(this.#lab.namespace, this.#cable);
+  }
+
+  async heal(): Promise<void> {
+    await replugCable(this.#lab.namespace, this.#cable);
+  }
+
+  /** The pid of the server's process; undefined while it is down. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** What the server answers to the four-letter word `srvr` within a second; empty when it does not. */
+  async srvr(): Promise<string> {
+    return await this.#relay.ask(this.address, CLIENT_PORT, 'srvr', 1000).catch(() => '');
+  }
+
+  async mode(): Promise<ServerMode> {
+    const answer = await this.srvr();
+    if (answer.includes('not currently serving')) return 'none';
+    switch (/^Mode: (\w+)/m.exec(answer)?.[1]) {
+      case 'leader':
+        return 'leader';
+      case 'follower':
+        return 'follower';
+      case 'standalone':
+        return 'standalone';
+      default:
+        return 'down';
+    }
+  }
+
+  get #namespace(): string {
+    return `${this.#lab.namespace}-${this.name}`;
+  }
+}
