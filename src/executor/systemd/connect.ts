@@ -1,0 +1,246 @@
+/** `Systemd` over D-Bus. */
+import type { Clock } from '../../shared/clock.ts';
+import type { Logger } from '../../shared/log.ts';
+import { isUnitName } from '../../shared/names.ts';
+import type { ExitInfo, JobOutcome, Systemd, SystemdEvents, TransientCommand, UnitState } from '../systemd.ts';
+import { type BusSignal, variantValue } from './bus.ts';
+import { parseBusAddress, systemBusAddress } from './bus-address.ts';
+import { BusCallError, BusClosedError } from './bus-error.ts';
+import { activeState, decodeJobRemoved, decodeListed, decodePath, exitCode, number, text } from './decode.ts';
+import { Jobs } from './jobs.ts';
+import { Link } from './link.ts';
+import { MANAGER, MANAGER_PATH, PROPERTIES, SYSTEMD } from './session.ts';
+import { TRANSIENT_SIGNATURE, transientDeadlineMs, transientUnit } from './transient.ts';
+import { isServicePath, unitOfPath, unitPath } from './unit-path.ts';
+
+/** Units asked for in one call: keeps an answer near 50 KB, so that no call stalls systemd or us for long. */
+const LIST_CHUNK = 200;
+/** How long what is left of an earlier transient unit may take to stop: its own 5 s, and then some. */
+const CLEAR_DEADLINE_MS = 15_000;
+
+export interface ConnectOptions {
+  /** D-Bus address(es); default: the system bus, as DBUS_SYSTEM_BUS_ADDRESS or the well-known socket. */
+  readonly address?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What a handler throws is logged. No handler is called after `close()`. */
+  readonly events: SystemdEvents;
+}
+
+/**
+ * Starts connecting to systemd, and connects again whenever the connection ends, for as long as `close()` is not called;
+ * the bus need not be there yet. `events.onConnected` follows each time, after systemd's signals were subscribed.
+ * A job that was awaited when the connection ended resolves to `disconnected`; every call made while there is none
+ * rejects. Names that are not unit names of type service throw: the caller must have checked them.
+ */
+export function connectSystemd(options: ConnectOptions): Systemd {
+  return new SystemdOverDBus(options);
+}
+
+class SystemdOverDBus implements Systemd {
+  readonly #options: ConnectOptions;
+  readonly #jobs: Jobs;
+  readonly #link: Link;
+  /** Name that systemd uses → other names under which it was listed (aliases); signals tell only the former. */
+  readonly #aliases = new Map<string, Set<string>>();
+  /** Last state told of each unit that is not inactive, by object path: a signal comes for other changes, too. */
+  readonly #told = new Map<string, string>();
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+    this.#jobs = new Jobs(options.clock);
+    this.#link = new Link({
+      addresses: parseBusAddress(options.address ?? systemBusAddress(process.env)),
+      clock: options.clock,
+      log: options.log,
+      onSignal: (signal) => this.#onSignal(signal),
+      onUp: () => this.#tell('onConnected', () => options.events.onConnected()),
+      onDown: (why) => {
+        this.#told.clear();
+        this.#jobs.disconnected();
+        this.#tell('onDisconnected', () => options.events.onDisconnected(why));
+      },
+    });
+  }
+
+  get connected(): boolean {
+    return this.#link.bus !== undefined;
+  }
+
+  async list(units: readonly string[]): Promise<UnitState[]> {
+    const chunks: (readonly string[])[] = [];
+    for (let at = 0; at < units.length; at += LIST_CHUNK) chunks.push(units.slice(at, at + LIST_CHUNK));
+    return (await Promise.all(chunks.map((chunk) => this.#listChunk(chunk)))).flat();
+  }
+
+  async start(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    return await this.#unitJob('StartUnit', unit, deadlineMs, signal);
+  }
+
+  async stop(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    return await this.#unitJob('StopUnit', unit, deadlineMs, signal);
+  }
+
+  async resetFailed(unit: string): Promise<void> {
+    try {
+      await this.#manager('ResetFailedUnit', 's', [checked(unit)]);
+    } catch (error) {
+      if (!isNotLoaded(error)) throw error;
+    }
+  }
+
+  async exitInfo(unit: string): Promise<ExitInfo> {
+    const path = unitPath(checked(unit));
+    const [result, code, status] = await Promise.all(
+      ['Result', 'ExecMainCode', 'ExecMainStatus'].map((property) =>
+        this.#call(path, PROPERTIES, 'Get', 'ss', [`${SYSTEMD}.Service`, property]).then((body) =>
+          variantValue(body[0]),
+        ),
+      ),
+    );
+    return { result: text(result, 'Result'), code: exitCode(code), status: number(status, 'ExecMainStatus') };
+  }
+
+  async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
+    checked(command.unit);
+    try {
+      const outcome = await this.#runOnce(command, signal);
+      if (outcome.kind !== 'refused' || outcome.error !== `${SYSTEMD}.UnitExists`) return outcome;
+      await this.stop(command.unit, CLEAR_DEADLINE_MS, signal);
+      await this.resetFailed(command.unit);
+      return await this.#runOnce(command, signal);
+    } catch (error) {
+      if (signal.aborted && this.connected) await this.#stopAborted(command.unit);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#jobs.disconnected();
+    await this.#link.close();
+  }
+
+  async #listChunk(units: readonly string[]): Promise<UnitState[]> {
+    const listed = decodeListed(await this.#manager('ListUnitsByNames', 'as', [units.map(checked)]));
+    if (listed.length !== units.length) {
+      throw new Error(
+        `systemd answered ${listed.length} states for ${units.length} units; the first asked for: ${units[0]}`,
+      );
+    }
+    return units.map((unit, index) => {
+      const state = listed[index];
+      if (state === undefined) throw new Error(`systemd left out the state of ${unit}`);
+      this.#learnAlias(unit, state.unit);
+      return { ...state, unit };
+    });
+  }
+
+  #learnAlias(asked: string, real: string): void {
+    if (asked === real) {
+      for (const [name, aliases] of this.#aliases) {
+        if (aliases.delete(asked) && aliases.size === 0) this.#aliases.delete(name);
+      }
+      return;
+    }
+    const aliases = this.#aliases.get(real) ?? new Set();
+    this.#aliases.set(real, aliases.add(asked));
+  }
+
+  async #unitJob(
+    member: 'StartUnit' | 'StopUnit',
+    unit: string,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<JobOutcome> {
+    checked(unit);
+    return await this.#job(member, 'ss', [unit, 'replace'], deadlineMs, signal);
+  }
+
+  async #runOnce(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
+    const deadlineMs = transientDeadlineMs(command);
+    return await this.#job('StartTransientUnit', TRANSIENT_SIGNATURE, transientUnit(command), deadlineMs, signal);
+  }
+
+  async #stopAborted(unit: string): Promise<void> {
+    try {
+      await this.#manager('StopUnit', 'ss', [unit, 'replace']);
+    } catch (error) {
+      if (!isNotLoaded(error)) this.#options.log.warn(`Could not stop ${unit}`, { error: String(error) });
+    }
+  }
+
+  async #job(
+    member: string,
+    signature: string,
+    body: readonly unknown[],
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<JobOutcome> {
+    if (!this.connected) throw new BusClosedError(this.#link.whyDown);
+    const queue = async () => decodePath(await this.#manager(member, signature, body), member);
+    return await this.#jobs.outcome(queue, deadlineMs, signal);
+  }
+
+  #manager(member: string, signature: string, body: readonly unknown[]): Promise<readonly unknown[]> {
+    return this.#call(MANAGER_PATH, MANAGER, member, signature, body);
+  }
+
+  async #call(path: string, iface: string, member: string, signature: string, body: readonly unknown[]) {
+    const bus = this.#link.bus;
+    if (bus === undefined) throw new BusClosedError(this.#link.whyDown);
+    return await bus.call({ destination: SYSTEMD, path, interface: iface, member, signature, body });
+  }
+
+  #onSignal(signal: BusSignal): void {
+    switch (signal.member) {
+      case 'PropertiesChanged':
+        if (isServicePath(signal.path)) this.#onProperties(signal);
+        return;
+      case 'JobRemoved': {
+        const { path, outcome } = decodeJobRemoved(signal.body);
+        this.#jobs.removed(path, outcome);
+        return;
+      }
+      case 'Reloading':
+        if (signal.body[0] === false) this.#tell('onReloaded', () => this.#options.events.onReloaded());
+        return;
+    }
+  }
+
+  #onProperties(signal: BusSignal): void {
+    const [iface, changed] = signal.body;
+    if (iface !== `${SYSTEMD}.Unit` || typeof changed !== 'object' || changed === null) return;
+    const active = variantValue(Reflect.get(changed, 'ActiveState'));
+    const sub = variantValue(Reflect.get(changed, 'SubState'));
+    if (typeof active !== 'string' || typeof sub !== 'string') return;
+    const state = `${active} ${sub}`;
+    if (this.#told.get(signal.path) === state) return;
+    // An inactive unit may be unloaded without another signal: remembering it would grow without bound.
+    if (active === 'inactive') this.#told.delete(signal.path);
+    else this.#told.set(signal.path, state);
+    const unit = unitOfPath(signal.path);
+    if (unit === undefined || !isUnitName(unit)) return;
+    for (const name of [unit, ...(this.#aliases.get(unit) ?? [])]) {
+      this.#tell('onUnit', () => this.#options.events.onUnit(name, activeState(active), sub));
+    }
+  }
+
+  #tell(event: keyof SystemdEvents, handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.#options.log.error(`The handler of ${event} failed; this is a bug`, { error: stack });
+    }
+  }
+}
+
+function checked(unit: string): string {
+  if (isUnitName(unit)) return unit;
+  throw new Error(`"${unit}" is not the name of a systemd service and must not reach systemd; this is a bug`);
+}
+
+/** A unit that is not loaded has nothing to reset and nothing to stop. */
+function isNotLoaded(error: unknown): boolean {
+  return error instanceof BusCallError && error.errorName === `${SYSTEMD}.NoSuchUnit`;
+}
