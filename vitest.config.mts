@@ -1,8 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that boot real hosts: one file at a time, as each boots several. */
+const onHosts = [
+  'test/e2e/**/*.test.ts',
+  'test/contract/systemd/**/*.test.ts',
+  'test/**/*.hosts.test.ts',
+  'test/harness.test.ts',
+];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 10_000,
+    reporters: ['default', './test/reporter.ts'],
+    projects: [
+      {
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onHosts, testTimeout: 10_000 },
+      },
+      {
+        test: {
+          name: 'hosts',
+          include: onHosts,
+          fileParallelism: false,
+          // After the others: failovers are timed, and the machine may be small.
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
   },
 });

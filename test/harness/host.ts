@@ -1,15 +1,15 @@
 /** One host of a lab: a full systemd with its own bus, journal, disk, address and cable. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { freshControlGroup, killControlGroup, spawnInControlGroup } from './control-group.ts';
 import { prepareImage } from './host-image.ts';
+import { type InstallOptions, install } from './install.ts';
 import type { LabNames } from './lab-state.ts';
-import { addressOf, nspawnNetworkOption, pullCable, removeCable, replugCable } from './network.ts';
+import { addressOf, pullCable, removeCable, replugCable } from './network.ts';
+import { nspawnCommand, systemdBelow } from './nspawn.ts';
 import { mustRun, type RunOptions, type RunResult, run } from './process.ts';
-import { projectRoot } from './project.ts';
 import { until } from './until.ts';
 
 const BOOT_DEADLINE_MS = 60_000;
@@ -77,7 +77,7 @@ export class Host {
     if (this.#pid !== undefined) throw new Error(`host ${this.name} is on already`);
     await removeCable(this.#lab.namespace, this.#cable);
     await freshControlGroup(this.#group);
-    const nspawn = await spawnInControlGroup(this.#group, this.#nspawnCommand(), join(this.#folder, 'console.log'), {
+    const nspawn = await spawnInControlGroup(this.#group, this.#nspawnCommand, join(this.#folder, 'console.log'), {
       ...process.env,
       SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1',
     });
@@ -191,6 +191,11 @@ export class Host {
     return this.running ? join(`/proc/${this.pid}/root`, path) : join(this.disk, path);
   }
 
+  /** Installs ServiceWatcher from the checkout's `dist/`, and starts it; resolves when it says it is ready. */
+  async install(options: InstallOptions): Promise<void> {
+    await install(this, options);
+  }
+
   async #show(unit: string, ...properties: string[]): Promise<Map<string, string>> {
     const text = await this.systemctl('show', `--property=${properties.join(',')}`, '--', unit);
     return new Map(
@@ -204,6 +209,11 @@ export class Host {
     );
   }
 
+  get #nspawnCommand(): string[] {
+    const { namespace } = this.#lab;
+    return nspawnCommand({ namespace, machine: this.#machine, hostname: this.name, disk: this.disk });
+  }
+
   async #booted(): Promise<void> {
     const ready = `for _ in $(seq 600); do
   busctl --system status org.freedesktop.systemd1 >/dev/null 2>&1 &&
@@ -213,55 +223,4 @@ done
 systemctl list-jobs; systemctl --failed; exit 1`;
     await mustRun(this.enter(['sh', '-c', ready]), { deadlineMs: BOOT_DEADLINE_MS });
   }
-
-  #nspawnCommand(): string[] {
-    return [
-      'nsenter',
-      `--net=/run/netns/${this.#lab.namespace}`,
-      'systemd-nspawn',
-      '--boot',
-      '--quiet',
-      // The lab does without a machine manager, and is the same on machines with and without systemd.
-      '--register=no',
-      '--keep-unit',
-      nspawnNetworkOption,
-      `--machine=${this.#machine}`,
-      `--hostname=${this.name}`,
-      `--directory=${this.disk}`,
-      ...bindMounts().map((path) => `--bind-ro=${path.replaceAll(':', '\\:')}`),
-      '--resolv-conf=off',
-      '--timezone=off',
-      '--link-journal=no',
-      '--console=pipe',
-      'systemd.unit=multi-user.target',
-    ];
-  }
-}
-
-/** A host's disk shows this machine's root file system only, and a host's /tmp is its own: bind what may lie elsewhere. */
-function bindMounts(): string[] {
-  const isElsewhere = (path: string) =>
-    statSync(path).dev !== statSync('/').dev || /^\/(tmp|run|dev)\//.test(path) || path === projectRoot;
-  return [projectRoot, process.execPath].filter(isElsewhere);
-}
-
-/** The pid of the systemd that nspawn started; undefined as long as there is none. */
-function systemdBelow(nspawn: ChildProcess): number | undefined {
-  if (nspawn.exitCode !== null) throw new Error(`systemd-nspawn ended with ${nspawn.exitCode}`);
-  const children = (pid: number): number[] => {
-    try {
-      return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-    } catch {
-      return [];
-    }
-  };
-  const isSystemd = (pid: number): boolean => {
-    try {
-      return readlinkSync(`/proc/${pid}/exe`).endsWith('/systemd');
-    } catch {
-      return false;
-    }
-  };
-  const below = children(nspawn.pid ?? 0);
-  return [...below, ...below.flatMap(children)].find(isSystemd);
 }
