@@ -1,0 +1,218 @@
+/**
+ * The payloads of the znodes: versioned JSON. Writing trusts our own types and is plain JSON; reading trusts nobody:
+ * whatever bytes are found, the answer is a valid value or a sentence that says what is wrong. Fields that this
+ * version does not know are ignored, so that hosts of two versions can live together during an upgrade.
+ */
+import { z } from 'zod';
+import type { Desired, HostIntent, Member, Observed, SpecRecord } from './model.ts';
+import { isHostName, isInstanceKey, isServiceName, isUnitName } from './names.ts';
+import type { Equal, Mutable } from './type-equality.ts';
+
+/** Format of all payloads. A higher one is not understood; one that is only larger keeps the number. */
+const VERSION = 1;
+
+/** The `epoch` znode. */
+export interface Epoch {
+  readonly epoch: number;
+  /** Host that took this epoch. */
+  readonly leader: string;
+}
+
+/** An `election/n_` znode. */
+export interface ElectionEntry {
+  readonly host: string;
+  /** /etc/machine-id, as in `Member`. */
+  readonly machineId: string;
+}
+
+export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
+
+const natural = z.int().nonnegative();
+const host = z.string().refine(isHostName, 'is not the name of a host');
+const unit = z.string().refine(isUnitName, 'is not the name of a service unit');
+const serviceName = z
+  .string()
+  .refine((name) => isServiceName(name) || isUnitName(`${name}.service`), 'is not the name of a service');
+const instanceKey = z.string().refine(isInstanceKey, 'is not an instance of a unit');
+const isolation = z.enum(['keep', 'stop']);
+
+const exclusionReason = z.enum([
+  'failed',
+  'not-installed',
+  'masked',
+  'invalid-unit',
+  'cordoned',
+  'draining',
+  'joining',
+  'held',
+  'forced-elsewhere',
+  'forced-host-absent',
+  'already-has-one',
+  'exclusive',
+]);
+
+const moveCause = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('host-lost') }),
+  z.object({ kind: z.literal('excluded'), reason: exclusionReason }),
+  z.object({ kind: z.literal('displaced'), by: z.string() }),
+  z.object({ kind: z.literal('surplus') }),
+]);
+
+const why = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('kept') }),
+  z.object({ kind: z.literal('adopted') }),
+  z.object({ kind: z.literal('every-host') }),
+  z.object({ kind: z.literal('least-loaded') }),
+  z.object({ kind: z.literal('forced') }),
+  z.object({ kind: z.literal('moved'), from: z.string(), because: moveCause }),
+]);
+
+const desired = z.object({
+  host,
+  epoch: natural,
+  generation: natural,
+  spec: z.string(),
+  units: z.array(
+    z.object({
+      unit,
+      service: serviceName,
+      isolation,
+      why,
+      prestart: z.object({ script: z.string(), values: z.record(z.string(), z.array(host)) }).optional(),
+    }),
+  ),
+});
+
+const observed = z.object({
+  host,
+  epoch: natural,
+  generation: natural,
+  refused: z.string().optional(),
+  units: z.array(
+    z.object({
+      unit,
+      load: z.enum(['loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub']),
+      active: z.enum(['active', 'reloading', 'inactive', 'failed', 'activating', 'deactivating', 'maintenance']),
+      sub: z.string(),
+      failure: z
+        .object({
+          kind: z.enum(['failed', 'prestart', 'start-timeout', 'start-refused', 'not-found', 'masked', 'invalid-unit']),
+          message: z.string(),
+        })
+        .optional(),
+      waiting: z.string().optional(),
+    }),
+  ),
+});
+
+const member = z.object({
+  host,
+  machineId: z.string(),
+  address: z.string(),
+  url: z.string(),
+  labels: z.record(z.string(), z.string()),
+  software: z.string(),
+  file: z.string(),
+});
+
+const hostIntent = z.object({
+  host,
+  state: z.enum(['cordoned', 'draining']),
+  since: z.string(),
+  why: z.string(),
+});
+
+const service = {
+  name: serviceName,
+  enabled: z.boolean(),
+  prestart: z.string().optional(),
+  isolation,
+};
+
+const specRecord = z.object({
+  spec: z.object({
+    services: z.array(
+      z.discriminatedUnion('type', [
+        z.object({ ...service, type: z.literal('global') }),
+        z.object({ ...service, type: z.literal('shared'), count: natural }),
+        z.object({
+          ...service,
+          type: z.literal('multi'),
+          instances: z.record(instanceKey, natural),
+          force: z.record(instanceKey, host),
+          exclusive: z.boolean(),
+        }),
+      ]),
+    ),
+    brake: z.object({ above: z.number().min(0).max(1), atLeast: natural, holdMs: natural }),
+  }),
+  digest: z.string(),
+  proposedBy: z.string(),
+  at: z.string(),
+  earlier: z.array(z.string()),
+});
+
+const epoch = z.object({ epoch: natural, leader: host });
+const electionEntry = z.object({ host, machineId: z.string() });
+
+/** Fails to compile when a schema and its type in `model.ts` drift apart, in either direction. */
+type Agree<T, S extends z.ZodType> = Equal<Mutable<T>, Mutable<z.infer<S>>>;
+const agreed: readonly [
+  Agree<Desired, typeof desired>,
+  Agree<Observed, typeof observed>,
+  Agree<Member, typeof member>,
+  Agree<HostIntent, typeof hostIntent>,
+  Agree<SpecRecord, typeof specRecord>,
+  Agree<Epoch, typeof epoch>,
+  Agree<ElectionEntry, typeof electionEntry>,
+] = [true, true, true, true, true, true, true];
+void agreed;
+
+export const encodeDesired = (value: Desired): Buffer => encode(value);
+export const encodeObserved = (value: Observed): Buffer => encode(value);
+export const encodeMember = (value: Member): Buffer => encode(value);
+export const encodeHostIntent = (value: HostIntent): Buffer => encode(value);
+export const encodeSpecRecord = (value: SpecRecord): Buffer => encode(value);
+export const encodeEpoch = (value: Epoch): Buffer => encode(value);
+export const encodeElectionEntry = (value: ElectionEntry): Buffer => encode(value);
+
+/** The decoders never throw. `path` is only what the problem calls the payload: its znode. */
+export const decodeDesired = (data: Buffer, path: string): Decoded<Desired> => decode(desired, data, path);
+export const decodeObserved = (data: Buffer, path: string): Decoded<Observed> => decode(observed, data, path);
+export const decodeMember = (data: Buffer, path: string): Decoded<Member> => decode(member, data, path);
+export const decodeHostIntent = (data: Buffer, path: string): Decoded<HostIntent> => decode(hostIntent, data, path);
+export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> => decode(specRecord, data, path);
+export const decodeEpoch = (data: Buffer, path: string): Decoded<Epoch> => decode(epoch, data, path);
+export const decodeElectionEntry = (data: Buffer, path: string): Decoded<ElectionEntry> =>
+  decode(electionEntry, data, path);
+
+function encode(value: object): Buffer {
+  return Buffer.from(JSON.stringify({ version: VERSION, ...value }));
+}
+
+function decode<S extends z.ZodType>(schema: S, data: Buffer, path: string): Decoded<z.output<S>> {
+  let json: unknown;
+  try {
+    json = JSON.parse(data.toString('utf8'));
+  } catch {
+    return { ok: false, problem: `${path} does not hold JSON (${data.length} bytes); it is ignored` };
+  }
+  const version = versionOf(json);
+  if (version !== VERSION) {
+    return {
+      ok: false,
+      problem: `${path} has format version ${version}, but this software reads ${VERSION}; it is ignored`,
+    };
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return { ok: true, value: result.data };
+  const [first, ...others] = result.error.issues;
+  const where = first === undefined ? '' : first.path.map(String).join('.') || 'the whole';
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  return { ok: false, problem: `${path} is not valid: ${where}: ${first?.message ?? 'unknown'}${more}; it is ignored` };
+}
+
+function versionOf(json: unknown): string | number {
+  if (typeof json !== 'object' || json === null || !('version' in json)) return 'none';
+  return typeof json.version === 'number' ? json.version : 'of a wrong type';
+}
