@@ -13,6 +13,8 @@ export interface ReportInput {
   readonly states: ReadonlyMap<string, UnitState>;
   readonly memory: ReadonlyMap<string, UnitMemory>;
   readonly waiting: ReadonlyMap<string, string>;
+  /** Units that we are stopping: one that ends as `failed` because of our SIGTERM has not failed. */
+  readonly stopping: ReadonlySet<string>;
 }
 
 /** Every unit that is desired, not idle, or cannot run here; sorted by unit. */
@@ -21,7 +23,7 @@ export function report(input: ReportInput): Observed {
   for (const state of input.states.values()) {
     const memory = input.memory.get(state.unit);
     if (!input.desired.has(state.unit) && !input.declared.has(state.unit) && !memory?.ours) continue;
-    const failure = failureOf(state, memory);
+    const failure = input.stopping.has(state.unit) ? undefined : failureOf(state, memory);
     const idle = state.active === 'inactive' && !failure;
     if (idle && !input.desired.has(state.unit)) continue;
     const waiting = input.waiting.get(state.unit);

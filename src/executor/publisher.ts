@@ -1,0 +1,99 @@
+/**
+ * Keeps `observed/<host>` equal to the latest report: an ephemeral of the present session, written as soon as the report
+ * changes, one write at a time, the latest report winning.
+ */
+import { type Clock, delay } from '../shared/clock.ts';
+import { claimEphemeral } from '../shared/ephemeral.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Observed } from '../shared/model.ts';
+import { encodeObserved } from '../shared/payloads.ts';
+import { MAX_PAYLOAD_BYTES, type Store } from '../shared/store.ts';
+import { observedPath } from '../shared/znodes.ts';
+
+/** Pause after a failed write. */
+const RETRY_MS = 200;
+
+export class Publisher {
+  private latest: Buffer | undefined;
+  private written: { readonly session: string; readonly data: Buffer } | undefined;
+  private enabled = false;
+  private writing: Promise<void> | undefined;
+  private readonly abort = new AbortController();
+
+  constructor(
+    private readonly store: Store,
+    private readonly host: string,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+  ) {}
+
+  /** Publishes `observed` unless it was the last one published. */
+  publish(observed: Observed): void {
+    const data = encodeObserved(observed);
+    if (data.length > MAX_PAYLOAD_BYTES) {
+      this.log.error(
+        `the report of ${this.host} is ${data.length} bytes, more than ZooKeeper takes; it is not written. Declare fewer units`,
+      );
+      return;
+    }
+    this.latest = data;
+    this.kick();
+  }
+
+  /** The host's membership in the present session is confirmed: reports may be written. */
+  enable(): void {
+    this.enabled = true;
+    this.kick();
+  }
+
+  /** Not connected, or another daemon holds the name: nothing is written. */
+  disable(): void {
+    this.enabled = false;
+  }
+
+  async close(): Promise<void> {
+    this.enabled = false;
+    this.abort.abort(new Error('closing'));
+    await this.writing;
+  }
+
+  private kick(): void {
+    if (this.writing !== undefined || !this.due()) return;
+    this.writing = this.writeAll().finally(() => {
+      this.writing = undefined;
+      if (this.due() && !this.abort.signal.aborted) this.kick();
+    });
+  }
+
+  private due(): Buffer | undefined {
+    const { state } = this.store;
+    if (!this.enabled || !this.latest || state.kind !== 'connected') return undefined;
+    if (this.written?.session === state.session && this.written.data.equals(this.latest)) return undefined;
+    return this.latest;
+  }
+
+  private async writeAll(): Promise<void> {
+    for (let data = this.due(); data; data = this.due()) {
+      try {
+        await this.write(data);
+      } catch (error) {
+        this.written = undefined;
+        if (this.abort.signal.aborted) return;
+        this.log.warn(
+          `${observedPath(this.host)} could not be written: ${error instanceof Error ? error.message : String(error)}`,
+        );
+        await delay(this.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private async write(data: Buffer): Promise<void> {
+    const { state } = this.store;
+    if (state.kind !== 'connected') return;
+    const path = observedPath(this.host);
+    if (this.written?.session === state.session) await this.store.set(path, data);
+    // the host's name is ours by `members/<host>`: a report left by an earlier session may always be replaced
+    else await claimEphemeral(this.store, path, data, () => true);
+    this.written = { session: state.session, data };
+  }
+}

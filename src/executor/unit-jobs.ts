@@ -1,0 +1,198 @@
+/**
+ * Carries out the actions of `diff()`, each on its own: per unit at most one at a time, none waiting for another unit's.
+ * What came of an action is told to the unit table and seen in the next pass; nothing here decides.
+ */
+import type { Logger } from '../shared/log.ts';
+import type { DesiredUnit } from '../shared/model.ts';
+import { type Action, valuesKey } from './diff.ts';
+import type { Prestart } from './prestart.ts';
+import type { JobOutcome, Systemd } from './systemd.ts';
+import type { UnitTable } from './unit-table.ts';
+
+/** Longest wait for the end of a job. systemd's own limits (TimeoutStartSec, TimeoutStopSec: 90 s) end it before, unless set to infinity. */
+const JOB_DEADLINE_MS = 600_000;
+/** Exit status of a program that ended because of SIGTERM, as shells and the JVM give it: 128 + 15. */
+const EXIT_SIGTERM = 143;
+const SIGTERM = 15;
+
+export interface UnitJobsDependencies {
+  readonly systemd: Systemd;
+  readonly table: UnitTable;
+  readonly prestart: Prestart;
+  readonly log: Logger;
+  /** True while the unit is still desired here in just this form. */
+  readonly stillDesired: (desired: DesiredUnit) => boolean;
+  /** Something about a unit changed: a pass is due. */
+  readonly onChange: () => void;
+  readonly onDrift: (unit: string) => void;
+  /** Resolves when the memory of which units are ours is on disk (or the disk has refused). */
+  readonly saved: () => Promise<void>;
+}
+
+type Handlers = { readonly [K in Action['kind']]: (action: Extract<Action, { kind: K }>) => Promise<void> };
+
+export class UnitJobs {
+  private readonly running = new Map<string, Promise<void>>();
+  private readonly stoppingUnits = new Set<string>();
+  private readonly abort = new AbortController();
+  private readonly handlers = {
+    adopt: async (action) => this.adopt(action.desired),
+    start: (action) => this.start(action),
+    stop: (action) => this.stop(action.unit, action.reason),
+    forget: async (action) => this.deps.table.forgotten(action.unit),
+  } satisfies Handlers;
+
+  constructor(private readonly deps: UnitJobsDependencies) {}
+
+  get busy(): ReadonlySet<string> {
+    return new Set(this.running.keys());
+  }
+
+  /** Units with a stop of ours under way. */
+  get stopping(): ReadonlySet<string> {
+    return this.stoppingUnits;
+  }
+
+  isBusy(unit: string): boolean {
+    return this.running.has(unit);
+  }
+
+  /** Begins an action, unless one is under way for its unit. */
+  dispatch(action: Action): void {
+    void this.exclusively(action.unit, () => this.handle(action));
+  }
+
+  /** Stops these units, all at once; resolves when all are down or the signal is aborted. */
+  async stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const all = units.map(async (unit) => {
+      await this.running.get(unit);
+      await this.exclusively(unit, () => this.stop(unit, 'not-placed'));
+    });
+    await Promise.race([Promise.all(all), aborted]);
+  }
+
+  /** Ends all waiting; jobs that systemd has taken go on. */
+  async close(): Promise<void> {
+    this.abort.abort(new Error('the executor is shutting down'));
+    await Promise.allSettled(this.running.values());
+  }
+
+  private exclusively(unit: string, work: () => Promise<void>): Promise<void> {
+    const current = this.running.get(unit);
+    if (current !== undefined) return current;
+    const job = work()
+      .catch((error: unknown) => {
+        if (this.abort.signal.aborted) return;
+        this.deps.log.warn(`${unit}: ${error instanceof Error ? error.message : String(error)}; tried again`, { unit });
+      })
+      .finally(() => {
+        this.running.delete(unit);
+        this.deps.onChange();
+      });
+    this.running.set(unit, job);
+    return job;
+  }
+
+  private handle(action: Action): Promise<void> {
+    switch (action.kind) {
+      case 'adopt':
+        return this.handlers.adopt(action);
+      case 'start':
+        return this.handlers.start(action);
+      case 'stop':
+        return this.handlers.stop(action);
+      case 'forget':
+        return this.handlers.forget(action);
+    }
+  }
+
+  private adopt(desired: DesiredUnit): void {
+    if (!this.deps.table.isOurs(desired.unit))
+      this.deps.log.info(`${desired.unit} runs already: adopted`, { unit: desired.unit });
+    this.deps.table.adopted(desired.unit, valuesKey(desired));
+  }
+
+  private async start(action: Extract<Action, { kind: 'start' }>): Promise<void> {
+    const { unit, desired, reason } = action;
+    const { table, log, systemd } = this.deps;
+    if (reason === 'stopped-by-hand') this.deps.onDrift(unit);
+    const prepared = await this.deps.prestart.run(desired, this.abort.signal);
+    if (prepared.kind === 'failed') {
+      log.error(`${unit} cannot start: ${prepared.failure.message}`, { unit });
+      table.failed(unit, prepared.failure);
+      return;
+    }
+    if (prepared.kind === 'unknown') throw new Error(prepared.why);
+    if (!this.deps.stillDesired(desired)) return;
+    table.starting(unit, valuesKey(desired));
+    await this.deps.saved();
+    log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
+    const outcome = await systemd.start(unit, JOB_DEADLINE_MS, this.abort.signal);
+    this.started(unit, outcome);
+  }
+
+  private started(unit: string, outcome: JobOutcome): void {
+    const { table, log } = this.deps;
+    switch (outcome.kind) {
+      case 'done':
+      case 'canceled':
+      case 'disconnected':
+        return;
+      case 'refused':
+        log.error(`${unit} was not started: ${outcome.message}`, { unit });
+        table.failed(unit, { kind: 'start-refused', message: `systemd refused to start it: ${outcome.message}` });
+        return;
+      case 'dependency':
+        log.error(`${unit} was not started: a unit that it requires failed; see systemctl status ${unit}`, { unit });
+        table.failed(unit, {
+          kind: 'start-refused',
+          message: `a unit that it requires failed; see systemctl status ${unit}`,
+        });
+        return;
+      case 'deadline':
+        log.error(`${unit} has not started within ${JOB_DEADLINE_MS / 1000} s`, { unit });
+        table.failed(unit, { kind: 'start-timeout', message: `it had not started after ${JOB_DEADLINE_MS / 1000} s` });
+        return;
+      default:
+        // the unit's own state tells the rest: systemd reports `failed`, and the next report carries it
+        log.error(`${unit} failed to start (job result: ${outcome.kind}); see journalctl -u ${unit}`, { unit });
+    }
+  }
+
+  private async stop(unit: string, reason: Extract<Action, { kind: 'stop' }>['reason']): Promise<void> {
+    const { table, log, systemd } = this.deps;
+    if (reason === 'started-by-hand') this.deps.onDrift(unit);
+    log.info(`stopping ${unit}: ${stopWords[reason]}`, { unit });
+    table.stopping(unit);
+    this.stoppingUnits.add(unit);
+    try {
+      const outcome = await systemd.stop(unit, JOB_DEADLINE_MS, this.abort.signal);
+      if (outcome.kind === 'refused') log.error(`${unit} was not stopped: ${outcome.message}`, { unit });
+      if (outcome.kind === 'deadline')
+        log.error(`${unit} has not stopped within ${JOB_DEADLINE_MS / 1000} s`, { unit });
+      if (table.states.get(unit)?.active === 'failed') await this.resetIfTerminated(unit);
+    } finally {
+      this.stoppingUnits.delete(unit);
+    }
+  }
+
+  private async resetIfTerminated(unit: string): Promise<void> {
+    const exit = await this.deps.systemd.exitInfo(unit);
+    const bySignal = exit.code === 'killed' && exit.status === SIGTERM;
+    const byStatus = exit.code === 'exited' && exit.status === EXIT_SIGTERM;
+    if (bySignal || byStatus) await this.deps.systemd.resetFailed(unit);
+  }
+}
+
+const startWords: Record<Extract<Action, { kind: 'start' }>['reason'], string> = {
+  placed: 'it is placed here',
+  exited: 'it ended by itself',
+  'stopped-by-hand': 'it was stopped by hand',
+};
+
+const stopWords: Record<Extract<Action, { kind: 'stop' }>['reason'], string> = {
+  'not-placed': 'it is not placed here any more',
+  'started-by-hand': 'it was started by hand and is not placed here',
+  'values-changed': 'the hosts named in its prestart script changed; it is started again at once',
+};

@@ -1,0 +1,218 @@
+/**
+ * Elects one leader among the daemons: each has an ephemeral sequential znode, the lowest leads, every other one watches
+ * only its predecessor, so that a change wakes one daemon and not all. Leadership is an AbortSignal, aborted at the
+ * first doubt; each leadership has an epoch of its own, and every write of its is fenced by it.
+ */
+import { type Clock, delay } from '../shared/clock.ts';
+import type { Logger } from '../shared/log.ts';
+import { decodeEpoch, encodeElectionEntry, encodeEpoch } from '../shared/payloads.ts';
+import { type Operation, type SessionState, type Store, StoreError, type Watch } from '../shared/store.ts';
+import { ELECTION, ELECTION_PREFIX, EPOCH } from '../shared/znodes.ts';
+
+/** One term of leadership. */
+export interface Leadership {
+  /** Higher than that of any leadership before. */
+  readonly epoch: number;
+  /** First step of every transaction of this leader: fails once another one has won. */
+  readonly fence: Operation;
+  /** Aborted as soon as leadership is in doubt. */
+  readonly signal: AbortSignal;
+  /** Gives this term up, after a write whose outcome is not known, say; a new term may follow. */
+  resign(why: string): void;
+}
+
+export interface ElectionOptions {
+  readonly store: Store;
+  readonly host: string;
+  readonly machineId: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onLeading: (leadership: Leadership) => void;
+}
+
+/** Pause before a failed step is tried again. */
+const RETRY_MS = 200;
+
+export class Election {
+  private path: string | undefined;
+  private predecessor: Watch | undefined;
+  private term: AbortController | undefined;
+  private leftForGood = false;
+  private evaluating: Promise<void> | undefined;
+  private again = false;
+  private minimumEpoch = 0;
+  private readonly abort = new AbortController();
+  private readonly unsubscribe: () => void;
+
+  constructor(private readonly options: ElectionOptions) {
+    this.unsubscribe = options.store.onState((state) => this.onState(state));
+  }
+
+  /**
+   * Enters the election of the present session; answers the path of the election znode. `earlier` is the election znode
+   * of this host's earlier session, if one is known: it is removed, so that nobody waits for it to expire.
+   */
+  async join(earlier: string | undefined): Promise<string> {
+    const { store, host, machineId } = this.options;
+    if (earlier?.startsWith(ELECTION_PREFIX)) await removeIfThere(store, earlier);
+    this.path = await store.create(ELECTION_PREFIX, encodeElectionEntry({ host, machineId }), 'ephemeral-sequential');
+    this.evaluate();
+    return this.path;
+  }
+
+  get leading(): boolean {
+    return this.term !== undefined;
+  }
+
+  /** The next term's epoch is to be higher than this one, which some executor has obeyed already. */
+  raiseEpochAbove(epoch: number): void {
+    this.minimumEpoch = Math.max(this.minimumEpoch, epoch + 1);
+  }
+
+  /** Gives up leadership and candidacy at once, so that the next one leads without waiting for a timeout. */
+  async leave(): Promise<void> {
+    this.leftForGood = true;
+    this.unsubscribe();
+    this.end('this daemon is leaving');
+    this.abort.abort(new Error('leaving the election'));
+    this.predecessor?.close();
+    await this.evaluating;
+    if (this.path !== undefined && this.options.store.state.kind === 'connected') {
+      await removeIfThere(this.options.store, this.path).catch(() => undefined);
+    }
+  }
+
+  private onState(state: SessionState): void {
+    switch (state.kind) {
+      case 'connected':
+        if (this.path !== undefined) this.evaluate();
+        return;
+      case 'suspended':
+        this.end(`the connection to ZooKeeper is in doubt: ${state.why}`);
+        return;
+      case 'lost':
+      case 'closed':
+        this.path = undefined;
+        this.end('the ZooKeeper session is gone');
+        return;
+      case 'connecting':
+        return;
+    }
+  }
+
+  private end(why: string): void {
+    if (!this.term) return;
+    this.options.log.info(`no longer the leader: ${why}`);
+    const term = this.term;
+    this.term = undefined;
+    term.abort(new Error(why));
+  }
+
+  /** Finds out whether we lead now; asked again while it runs, it runs once more. */
+  private evaluate(): void {
+    if (this.leftForGood) return;
+    if (this.evaluating !== undefined) {
+      this.again = true;
+      return;
+    }
+    this.evaluating = this.evaluateUntilSettled().finally(() => {
+      this.evaluating = undefined;
+    });
+  }
+
+  private async evaluateUntilSettled(): Promise<void> {
+    do {
+      this.again = false;
+      try {
+        await this.evaluateOnce();
+      } catch (error) {
+        if (this.abort.signal.aborted || this.options.store.state.kind !== 'connected') return;
+        this.options.log.warn(`the election could not be read: ${String(error)}; tried again`);
+        this.again = true;
+        await delay(this.options.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
+      }
+    } while (this.again && !this.leftForGood);
+  }
+
+  private async evaluateOnce(): Promise<void> {
+    const { store } = this.options;
+    if (this.path === undefined || store.state.kind !== 'connected') return;
+    const mine = this.path.slice(ELECTION.length + 1);
+    const candidates = ((await store.children(ELECTION)) ?? []).sort((a, b) => sequence(a) - sequence(b));
+    const index = candidates.indexOf(mine);
+    this.predecessor?.close();
+    this.predecessor = undefined;
+    if (index < 0) {
+      this.end('its election znode was removed');
+      await this.rejoin();
+      return;
+    }
+    const before = candidates[index - 1];
+    if (before === undefined) return this.lead(this.path);
+    this.end('another daemon is before it in the election');
+    this.predecessor = store.watch(`${ELECTION}/${before}`, (node) => {
+      if (!node) this.evaluate();
+    });
+  }
+
+  private async rejoin(): Promise<void> {
+    const { store, host, machineId } = this.options;
+    this.options.log.warn('the election znode of this daemon was removed by someone; entering the election again');
+    this.path = await store.create(ELECTION_PREFIX, encodeElectionEntry({ host, machineId }), 'ephemeral-sequential');
+    this.again = true;
+  }
+
+  private async lead(election: string): Promise<void> {
+    if (this.term) return;
+    const { store, host, log } = this.options;
+    await store.create(EPOCH, encodeEpoch({ epoch: 0, leader: host }), 'persistent').catch(ignoreNodeExists);
+    const node = await store.get(EPOCH);
+    if (!node) throw new Error(`${EPOCH} was removed while it was being read`);
+    const decoded = decodeEpoch(node.data, node.path);
+    if (!decoded.ok) log.error(`${decoded.problem}; a new epoch is derived from the znode's version`);
+    const epoch = Math.max(decoded.ok ? decoded.value.epoch + 1 : 0, node.version + 1, this.minimumEpoch);
+    const results = await store.transaction([
+      { op: 'exists', path: election },
+      // a version of 0 cannot be checked through the client library; then the election znode alone is the guard
+      {
+        op: 'set',
+        path: EPOCH,
+        data: encodeEpoch({ epoch, leader: host }),
+        ...(node.version > 0 && { version: node.version }),
+      },
+    ]);
+    const written = results[1];
+    if (written?.op !== 'set') throw new Error('the transaction on the epoch has no answer for its second step');
+    if (this.leftForGood || store.state.kind !== 'connected') return;
+    const term = new AbortController();
+    this.term = term;
+    log.info(`leading with epoch ${epoch}`, { epoch });
+    this.options.onLeading({
+      epoch,
+      fence: { op: 'check', path: EPOCH, version: written.version },
+      signal: term.signal,
+      resign: (why) => {
+        if (this.term !== term) return;
+        this.end(why);
+        this.evaluate();
+      },
+    });
+  }
+}
+
+/** The number that ZooKeeper appended, however many digits it has. */
+function sequence(name: string): number {
+  return Number(/(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+}
+
+async function removeIfThere(store: Store, path: string): Promise<void> {
+  try {
+    await store.remove(path);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'no-node')) throw error;
+  }
+}
+
+function ignoreNodeExists(error: unknown): void {
+  if (!(error instanceof StoreError && error.code === 'node-exists')) throw error;
+}

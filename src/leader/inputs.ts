@@ -1,0 +1,78 @@
+/** What `place()` is asked, from what the leader has read. Pure. */
+import type { Desired, ExclusionReason, Failure, HostIntent, Observed } from '../shared/model.ts';
+import type { HostState, HostView } from './placement.ts';
+
+export interface HostInputs {
+  /** Names of all live members. */
+  readonly members: readonly string[];
+  readonly observed: ReadonlyMap<string, Observed>;
+  readonly intents: ReadonlyMap<string, HostIntent>;
+  /** Members that joined a moment ago. */
+  readonly joining: ReadonlySet<string>;
+  /** Lost hosts whose instances the brake holds. */
+  readonly held: ReadonlySet<string>;
+}
+
+/** One view per live or held host. */
+export function hostViews(inputs: HostInputs): HostView[] {
+  const live = inputs.members.map((name) => ({
+    name,
+    state: hostState(name, inputs),
+    excluded: exclusions(inputs.observed.get(name)),
+  }));
+  const held = [...inputs.held].map((name): HostView => ({ name, state: 'held', excluded: new Map() }));
+  return [...live, ...held];
+}
+
+function hostState(name: string, inputs: HostInputs): HostState {
+  const intent = inputs.intents.get(name);
+  if (intent) return intent.state;
+  // without a report it is not known what failed there: what is there stays, nothing new comes
+  if (inputs.joining.has(name) || !inputs.observed.has(name)) return 'joining';
+  return 'ready';
+}
+
+function exclusions(observed: Observed | undefined): Map<string, ExclusionReason> {
+  const excluded = new Map<string, ExclusionReason>();
+  for (const unit of observed?.units ?? []) if (unit.failure) excluded.set(unit.unit, reasonOf(unit.failure));
+  return excluded;
+}
+
+function reasonOf(failure: Failure): ExclusionReason {
+  switch (failure.kind) {
+    case 'failed':
+    case 'prestart':
+    case 'start-timeout':
+    case 'start-refused':
+      return 'failed';
+    case 'not-found':
+      return 'not-installed';
+    case 'masked':
+    case 'invalid-unit':
+      return failure.kind;
+  }
+}
+
+/** Unit → hosts it is placed on, from the desired states. */
+export function placedOn(desired: ReadonlyMap<string, Desired>): Map<string, string[]> {
+  return collect([...desired].map(([host, state]) => [host, state.units.map((unit) => unit.unit)] as const));
+}
+
+/** Unit → hosts it runs on, from the reports. */
+export function runningOn(observed: ReadonlyMap<string, Observed>): Map<string, string[]> {
+  const running = (report: Observed) =>
+    report.units.filter((unit) => unit.active === 'active' || unit.active === 'reloading').map((unit) => unit.unit);
+  return collect([...observed].map(([host, report]) => [host, running(report)] as const));
+}
+
+function collect(unitsByHost: readonly (readonly [string, readonly string[]])[]): Map<string, string[]> {
+  const hosts = new Map<string, string[]>();
+  for (const [host, units] of unitsByHost) {
+    for (const unit of units) {
+      const known = hosts.get(unit);
+      if (known) known.push(host);
+      else hosts.set(unit, [host]);
+    }
+  }
+  return hosts;
+}

@@ -1,0 +1,281 @@
+/**
+ * One term of leadership: reads the cluster, computes the placement, has it verified and writes it, again and again,
+ * until its signal is aborted. Every decision is made by the pure files beside; this one only carries them to and fro.
+ */
+import type { Clock } from '../shared/clock.ts';
+import type { Logger } from '../shared/log.ts';
+import { Loop } from '../shared/loop.ts';
+import type { Desired, Spec } from '../shared/model.ts';
+import { type Store, StoreError } from '../shared/store.ts';
+import { type Assignments, renderAssignments } from './assignments.ts';
+import { applyBrake, BRAKE_RELEASED } from './brake.ts';
+import { ClusterView } from './cluster-view.ts';
+import { DesiredWriter } from './desired-writer.ts';
+import type { Leadership } from './election.ts';
+import { hostViews, placedOn, runningOn } from './inputs.ts';
+import { applyJoining, NOBODY_JOINING } from './joining.ts';
+import { place } from './place.ts';
+import type { Move, Placement } from './placement.ts';
+import { differs, renderUnits } from './render.ts';
+import { isSettled } from './settled.ts';
+import { verify } from './verify.ts';
+import { describeCause } from './why.ts';
+
+export interface LeaderMetrics {
+  placed(seconds: number): void;
+  moved(moves: readonly Move[]): void;
+  /** Called after every pass. */
+  cluster(state: { readonly assignments: Assignments; readonly brake: boolean; readonly members: number }): void;
+  converged(seconds: number): void;
+}
+
+export interface LeaderOptions {
+  readonly host: string;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: LeaderMetrics;
+  readonly loopTickMs: number;
+  /** How long events are gathered into one pass. */
+  readonly reactionMs: number;
+  /** How long a joining host waits for others. */
+  readonly boundaryMs: number;
+  /** An executor has obeyed an epoch that is higher than this one. */
+  readonly onEpochTooLow: (epoch: number) => void;
+}
+
+/** Hosts whose executor refused its desired state get it written anew, at most this often. */
+const REWRITE_EVERY_MS = 1_000;
+
+export class Leader {
+  private readonly loop: Loop;
+  private readonly view: ClusterView;
+  private writer: DesiredWriter | undefined;
+  private generation = 0;
+  private joining = NOBODY_JOINING;
+  private brake = BRAKE_RELEASED;
+  private readonly rewritten = new Map<string, number>();
+  /** The newest placement that changed anything: its reasons are what people are shown. */
+  private placement: Placement | undefined;
+  private unsettledSince: number | undefined;
+  private latest: Assignments | undefined;
+  private waitedFor = '';
+
+  constructor(
+    private readonly term: Leadership,
+    private readonly options: LeaderOptions,
+  ) {
+    const { clock, log, store } = options;
+    this.unsettledSince = clock.now();
+    this.loop = new Loop({
+      name: 'leader',
+      clock,
+      log,
+      gatherMs: options.reactionMs,
+      tickMs: () => this.nextTick(),
+      pass: () => this.pass(),
+    });
+    this.view = new ClusterView(store, log, () => this.loop.trigger());
+    term.signal.addEventListener('abort', () => void this.close(), { once: true });
+    this.loop.trigger();
+  }
+
+  /** What `/assignments` answers; undefined before the first pass. */
+  get assignments(): Assignments | undefined {
+    return this.latest;
+  }
+
+  async close(): Promise<void> {
+    this.view.close();
+    await this.loop.stop();
+  }
+
+  private nextTick(): number {
+    const now = this.options.clock.now();
+    const waits = [this.options.loopTickMs];
+    if (this.joining.joining.size > 0) waits.push(this.joining.until - now);
+    if (this.brake.engaged) waits.push(this.brake.engaged.until - now);
+    return Math.max(0, Math.min(...waits));
+  }
+
+  private async pass(): Promise<void> {
+    if (this.term.signal.aborted) return;
+    try {
+      this.writer ??= await DesiredWriter.open(this.options.store, this.term.fence, this.options.log);
+      await this.decide(this.writer);
+    } catch (error) {
+      // a write with an unknown or a refused outcome: what is written is not known any more, a new term reads it anew
+      if (!(error instanceof StoreError)) throw error;
+      this.term.resign(`${error.message} (${error.path})`);
+    }
+  }
+
+  private async decide(writer: DesiredWriter): Promise<void> {
+    const { clock } = this.options;
+    if (!this.view.ready || this.term.signal.aborted) return;
+    const record = this.view.spec;
+    if (!record) {
+      this.sayOnce('no readable spec in ZooKeeper yet: nothing is placed');
+      return;
+    }
+    if (this.epochTooLow()) return;
+    const now = clock.now();
+    const placement = this.place(writer, record.spec, now);
+    if (!placement) return;
+    const changed = this.changedHosts(writer, placement, record.spec, record.digest, now);
+    const gone = this.goneHosts(writer);
+    if (changed.length > 0 || gone.length > 0) await this.write(writer, placement, changed, gone);
+    this.placement ??= placement;
+    this.publish(writer, record.spec, record.digest);
+  }
+
+  private place(writer: DesiredWriter, spec: Spec, now: number): Placement | undefined {
+    const { members, observed, intents } = this.view;
+    const live = new Set(members.present);
+    const wasBraking = this.brake.engaged !== undefined;
+    this.brake = applyBrake(this.brake, [...writer.hosts], live, spec.brake, now);
+    if (!wasBraking && this.brake.engaged) this.sayBraking(spec);
+    this.joining = applyJoining(
+      this.joining,
+      members.present,
+      (host) => writer.written.has(host),
+      this.options.boundaryMs,
+      now,
+    );
+    const input = {
+      spec,
+      hosts: hostViews({
+        members: members.present,
+        observed: observed.values,
+        intents: intents.values,
+        joining: this.joining.joining,
+        held: this.brake.engaged?.hosts ?? new Set(),
+      }),
+      previous: placedOn(writer.written),
+      running: runningOn(onlyOf(live, observed.values)),
+    };
+    const placement = place(input);
+    const violations = verify(input, placement);
+    this.options.metrics.placed((this.options.clock.now() - now) / 1000);
+    if (violations.length === 0) return placement;
+    const list = violations.slice(0, 5).join('; ');
+    this.options.log.error(`the computed placement breaks the rules and is not written: ${list}. Please report this`);
+    return undefined;
+  }
+
+  private changedHosts(
+    writer: DesiredWriter,
+    placement: Placement,
+    spec: Spec,
+    digest: string,
+    now: number,
+  ): Desired[] {
+    const hosts = this.view.members.present;
+    const held = this.brake.engaged ? [...this.brake.engaged.hosts] : [];
+    const rendered = renderUnits(placement, spec, [...hosts, ...held]);
+    const generation = this.generation + 1;
+    const changed: Desired[] = [];
+    for (const host of hosts) {
+      const units = rendered.get(host) ?? [];
+      if (!differs(writer.written.get(host), units, digest) && !this.mustRewrite(host, now)) continue;
+      changed.push({ host, epoch: this.term.epoch, generation, spec: digest, units });
+    }
+    return changed;
+  }
+
+  private async write(writer: DesiredWriter, placement: Placement, changed: Desired[], gone: string[]): Promise<void> {
+    const { log, metrics } = this.options;
+    this.generation += 1;
+    this.unsettledSince ??= this.options.clock.now();
+    await writer.write(changed, gone);
+    this.placement = placement;
+    const { epoch } = this.term;
+    log.info(`placement written for ${changed.length} host(s), ${placement.moves.length} move(s)`, {
+      epoch,
+      generation: this.generation,
+    });
+    for (const move of placement.moves) {
+      const to = move.to === undefined ? 'nowhere' : move.to;
+      log.info(`${move.unit} moves from ${move.from} to ${to}: ${describeCause(move.because)}`, { unit: move.unit });
+    }
+    metrics.moved(placement.moves);
+  }
+
+  private publish(writer: DesiredWriter, spec: Spec, digest: string): void {
+    const { clock, metrics, host } = this.options;
+    if (!this.placement) return;
+    const hosts = this.view.members.present;
+    const settled =
+      isSettled(hosts, writer.written, this.view.observed.values, digest) && this.joining.joining.size === 0;
+    if (settled && this.unsettledSince !== undefined) {
+      metrics.converged((clock.now() - this.unsettledSince) / 1000);
+      this.unsettledSince = undefined;
+    } else if (!settled) {
+      this.unsettledSince ??= clock.now();
+    }
+    this.latest = renderAssignments({
+      leader: host,
+      epoch: this.term.epoch,
+      generation: this.generation,
+      digest,
+      settled,
+      spec,
+      placement: this.placement,
+      hosts: hostViews({
+        members: hosts,
+        observed: this.view.observed.values,
+        intents: this.view.intents.values,
+        joining: this.joining.joining,
+        held: this.brake.engaged?.hosts ?? new Set(),
+      }),
+      observed: this.view.observed.values,
+      brake: this.brake.engaged !== undefined,
+      problems: this.problems(),
+    });
+    metrics.cluster({ assignments: this.latest, brake: this.brake.engaged !== undefined, members: hosts.length });
+  }
+
+  private problems(): string[] {
+    const { members, observed, intents } = this.view;
+    return [members, observed, intents].flatMap((collection) => [...collection.problems.values()]);
+  }
+
+  private goneHosts(writer: DesiredWriter): string[] {
+    const present = new Set([...this.view.members.present, ...(this.brake.engaged?.hosts ?? [])]);
+    return writer.hosts.filter((host) => !present.has(host));
+  }
+
+  private mustRewrite(host: string, now: number): boolean {
+    const observed = this.view.observed.values.get(host);
+    if (observed?.refused === undefined) return false;
+    if (now - (this.rewritten.get(host) ?? Number.NEGATIVE_INFINITY) < REWRITE_EVERY_MS) return false;
+    this.rewritten.set(host, now);
+    this.options.log.warn(`${host} refused its desired state, it is written anew: ${observed.refused}`, { host });
+    return true;
+  }
+
+  private epochTooLow(): boolean {
+    let highest = 0;
+    for (const observed of this.view.observed.values.values()) highest = Math.max(highest, observed.epoch);
+    if (highest <= this.term.epoch) return false;
+    this.options.onEpochTooLow(highest);
+    this.term.resign(`an executor has obeyed epoch ${highest} already, this is ${this.term.epoch}`);
+    return true;
+  }
+
+  private sayBraking(spec: Spec): void {
+    const lost = [...(this.brake.engaged?.hosts ?? [])].join(', ');
+    this.options.log.error(
+      `many hosts were lost at once (${lost}): nothing is moved for ${spec.brake.holdMs / 1000} s, in case the fault is elsewhere`,
+    );
+  }
+
+  private sayOnce(what: string): void {
+    if (this.waitedFor !== what) this.options.log.warn(what);
+    this.waitedFor = what;
+  }
+}
+
+function onlyOf<T>(hosts: ReadonlySet<string>, values: ReadonlyMap<string, T>): Map<string, T> {
+  return new Map([...values].filter(([host]) => hosts.has(host)));
+}

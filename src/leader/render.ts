@@ -1,0 +1,53 @@
+/** From a placement to each host's desired state, and which of them differ from what is written. Pure. */
+import type { Desired, DesiredPrestart, DesiredUnit, Service, Spec } from '../shared/model.ts';
+import { compare, toUnitName } from '../shared/names.ts';
+import { references } from '../shared/prestart-text.ts';
+import type { Placement } from './placement.ts';
+
+/** Host → its units, sorted; every host of `hosts` has an entry. */
+export function renderUnits(placement: Placement, spec: Spec, hosts: readonly string[]): Map<string, DesiredUnit[]> {
+  const services = new Map(spec.services.map((service) => [service.name, service]));
+  const prestarts = new Map<string, DesiredPrestart | undefined>();
+  const rendered = new Map<string, DesiredUnit[]>(hosts.map((host) => [host, []]));
+  for (const { unit, service: name, instances } of placement.units.values()) {
+    const service = services.get(name);
+    if (!service) throw new Error(`the placement has unit ${unit} of a service ${name} that the spec does not declare`);
+    if (!prestarts.has(name)) prestarts.set(name, renderPrestart(service, placement));
+    const prestart = prestarts.get(name);
+    for (const { host, why } of instances) {
+      const { isolation } = service;
+      rendered.get(host)?.push({ unit, service: name, isolation, why, ...(prestart && { prestart }) });
+    }
+  }
+  for (const units of rendered.values()) units.sort((a, b) => compare(a.unit, b.unit));
+  return rendered;
+}
+
+function renderPrestart(service: Service, placement: Placement): DesiredPrestart | undefined {
+  if (service.prestart === undefined) return undefined;
+  const values: Record<string, readonly string[]> = {};
+  for (const reference of references(service.prestart)) {
+    const placed = placement.units.get(toUnitName(reference));
+    values[reference] = placed?.instances.map((instance) => instance.host) ?? [];
+  }
+  return { script: service.prestart, values };
+}
+
+/** True when a host must be written anew: its units or their inputs changed. A reason alone is no change. */
+export function differs(written: Desired | undefined, units: readonly DesiredUnit[], spec: string): boolean {
+  if (!written || written.spec !== spec || written.units.length !== units.length) return true;
+  return written.units.some((unit, index) => !sameContent(unit, units[index]));
+}
+
+function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
+  if (!b || a.unit !== b.unit || a.service !== b.service || a.isolation !== b.isolation) return false;
+  if (!a.prestart || !b.prestart) return a.prestart === b.prestart;
+  if (a.prestart === b.prestart) return true;
+  return a.prestart.script === b.prestart.script && sameValues(a.prestart.values, b.prestart.values);
+}
+
+function sameValues(a: DesiredPrestart['values'], b: DesiredPrestart['values']): boolean {
+  const references = Object.keys(a);
+  if (references.length !== Object.keys(b).length) return false;
+  return references.every((reference) => a[reference]?.join() === b[reference]?.join());
+}
