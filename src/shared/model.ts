@@ -172,6 +172,8 @@ export interface Member {
   readonly software: string;
   /** Digest of the spec in the host's own configuration file. */
   readonly file: string;
+  /** Path of the daemon's election znode: its next process removes it, so that nobody waits for it to expire. */
+  readonly election: string;
 }
 
 /** An operator's intent in `hosts/<host>`. */
