@@ -96,7 +96,7 @@ export class Host {
   async powerOff(): Promise<void> {
     if (this.#nspawn === undefined) return;
     // First the cable, as dying processes would still say goodbye to their peers.
-    if (this.#pid !== undefined) await this.cut();
+    if (!hasEnded(this.#nspawn)) await this.cut();
     await killControlGroup(this.#group);
     await removeCable(this.#lab.namespace, this.#cable);
     this.#nspawn = undefined;
@@ -107,7 +107,7 @@ export class Host {
   async shutDown(): Promise<void> {
     const nspawn = this.#nspawn;
     if (nspawn === undefined) return;
-    const gone = nspawn.exitCode === null && nspawn.signalCode === null ? once(nspawn, 'exit') : Promise.resolve();
+    const gone = hasEnded(nspawn) ? Promise.resolve() : once(nspawn, 'exit');
     await this.systemctl('poweroff');
     await gone;
     await this.powerOff();
@@ -223,4 +223,8 @@ done
 systemctl list-jobs; systemctl --failed; exit 1`;
     await mustRun(this.enter(['sh', '-c', ready]), { deadlineMs: BOOT_DEADLINE_MS });
   }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }

@@ -1,6 +1,7 @@
 /** What this machine must offer so that hosts can be booted on it. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import debianPackages from '../../scripts/debian-packages.json';
 import { cgroup2Mount } from './lab-state.ts';
 
 export type Readiness =
@@ -9,15 +10,6 @@ export type Readiness =
   | { readonly kind: 'packages missing'; readonly why: string }
   /** Not here: `why` says what would be needed. */
   | { readonly kind: 'impossible'; readonly why: string };
-
-/** Debian packages, each with a file that shows it is installed. */
-const PACKAGES = {
-  'systemd-container': '/usr/bin/systemd-nspawn',
-  zookeeper: '/usr/share/java/zookeeper.jar',
-  iproute2: '/usr/sbin/ip',
-  'default-jre-headless': '/usr/bin/java',
-  dbus: '/usr/bin/dbus-daemon',
-};
 
 let known: Readiness | undefined;
 
@@ -34,7 +26,7 @@ function look(): Readiness {
   if (spawnSync('unshare', ['--mount', '--net', 'true']).status !== 0) {
     return { kind: 'impossible', why: 'this root may not create namespaces (a container without --privileged?)' };
   }
-  const missing = Object.entries(PACKAGES).filter(([, file]) => !existsSync(file));
+  const missing = Object.entries(debianPackages).filter(([, file]) => !existsSync(file));
   if (missing.length === 0) return { kind: 'ready' };
   const names = missing.map(([name]) => name).join(' ');
   return {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { freshControlGroup, spawnInControlGroup } from './control-group.ts';
 import type { LabNames } from './lab-state.ts';
 import { projectRoot } from './project.ts';
@@ -75,8 +76,8 @@ export class Relay {
         host: address,
         port,
         path,
-        agent: false,
         signal: AbortSignal.timeout(deadlineMs),
+        // With any `agent`, even false, Node would connect by itself: on this machine's own network.
         createConnection: () => this.connect(address, port),
       });
       get.on('error', (error) => reject(new Error(`GET http://${address}:${port}${path}: ${error.message}`)));
@@ -97,18 +98,12 @@ export class Relay {
     const open = new Set<Socket>();
     const server = createServer((client) => {
       const upstream = this.connect(address, port);
-      for (const [socket, other] of [
-        [client, upstream],
-        [upstream, client],
-      ] as const) {
+      for (const socket of [client, upstream]) {
         open.add(socket);
-        socket.on('error', () => socket.destroy());
-        socket.on('close', () => {
-          open.delete(socket);
-          other.destroy();
-        });
-        socket.pipe(other);
+        socket.on('close', () => open.delete(socket));
       }
+      pipeline(client, upstream, () => {});
+      pipeline(upstream, client, () => {});
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

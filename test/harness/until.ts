@@ -1,4 +1,5 @@
 /** Waiting for a condition instead of a time, and the clock that systemd stamps its units with. */
+import { isDeepStrictEqual } from 'node:util';
 
 export interface UntilOptions {
   /** Milliseconds after which the wait fails. */
@@ -36,6 +37,21 @@ export async function until<T>(
     if (seen.kind !== 'no answer') last = seen.kind === 'value' ? show(seen.value) : String(seen.error);
     await pause(Math.min(everyMs, left));
   }
+}
+
+/** Waits until `look` answers what is deeply equal to `expected`; the error shows what it answered last. */
+export async function untilEqual<T>(look: () => T | Promise<T>, expected: T, options: UntilOptions): Promise<void> {
+  let last: string | undefined;
+  const isEqual = async () => {
+    const seen = await look();
+    last = show(seen);
+    return isDeepStrictEqual(seen, expected);
+  };
+  await until(isEqual, options).catch((error: unknown) => {
+    const { deadlineMs, what } = options;
+    if (last === undefined) throw error;
+    throw new Error(`waited ${deadlineMs} ms for ${what}: ${show(expected)}; last seen: ${last}`);
+  });
 }
 
 type Look<T> = { kind: 'value'; value: T } | { kind: 'error'; error: unknown } | { kind: 'no answer' };
