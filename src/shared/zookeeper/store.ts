@@ -1,0 +1,251 @@
+/** The `Store` on a real ZooKeeper ensemble. */
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import { compare } from '../names.ts';
+import {
+  type CreateMode,
+  MAX_PAYLOAD_BYTES,
+  type Operation,
+  type OperationResult,
+  type SessionState,
+  type Store,
+  StoreError,
+  type Watch,
+  type Znode,
+} from '../store.ts';
+import type { WireOperation, WireResult, ZnodeStat } from './calls.ts';
+import { calls } from './client.ts';
+import { Connection, isStoreError } from './connection.ts';
+import { Chroot, checkPath, parentOf } from './paths.ts';
+import type { Lane } from './request-queue.ts';
+import { Watches } from './watches.ts';
+
+export interface ConnectOptions {
+  /** `host:port` each. */
+  readonly servers: readonly string[];
+  /** Absolute; made when missing; `/` for none. */
+  readonly chroot: string;
+  /** What is asked for; `state.timeoutMs` tells what the server granted. */
+  readonly sessionTimeoutMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** For jitter; default `Math.random`. */
+  readonly random?: () => number;
+}
+
+const ANY_VERSION = -1;
+const MAX_INT32 = 0x7fff_ffff;
+
+/** Begins to connect, and goes on until it is closed. Throws only on options that cannot be used (a server's address, the chroot). */
+export function connect(options: ConnectOptions): Store {
+  return new ZooKeeperStore(options);
+}
+
+class ZooKeeperStore implements Store {
+  private readonly chroot: Chroot;
+  private readonly connection: Connection;
+  private readonly watches: Watches;
+
+  constructor(options: ConnectOptions) {
+    const { clock, log, random = Math.random } = options;
+    this.chroot = new Chroot(options.chroot);
+    this.watches = new Watches({ clock, log, random, connected: () => this.state.kind === 'connected' });
+    this.connection = new Connection(
+      { ...options, chroot: this.chroot, random },
+      {
+        attached: () => this.watches.connected(),
+        watchEvent: (event) => this.watches.event(event),
+        closed: () => this.watches.closeAll(),
+      },
+    );
+    this.connection.start();
+  }
+
+  get state(): SessionState {
+    return this.connection.state;
+  }
+
+  onState(listener: (state: SessionState) => void): () => void {
+    return this.connection.onState(listener);
+  }
+
+  get(path: string): Promise<Znode | undefined> {
+    return this.read(path, false);
+  }
+
+  children(path: string): Promise<string[] | undefined> {
+    return this.list(path, false);
+  }
+
+  async create(path: string, data: Buffer, mode: CreateMode): Promise<string> {
+    const at = this.checked(path, data.length);
+    const created = await this.connection.request([path], () => calls.create(at, data, mode));
+    return this.chroot.fromServer(created) ?? created;
+  }
+
+  async set(path: string, data: Buffer, version?: number): Promise<number> {
+    const at = this.checked(path, data.length);
+    const expected = checkVersion(path, version);
+    return await this.connection.request([path], () => calls.set(at, data, expected));
+  }
+
+  async remove(path: string, version?: number): Promise<void> {
+    const at = this.checked(path);
+    const expected = checkVersion(path, version);
+    await this.connection.request([path], () => calls.remove(at, expected));
+  }
+
+  async ensure(path: string): Promise<void> {
+    const at = this.checked(path);
+    if (await this.exists(path, at, false)) return;
+    if (path !== '/') await this.ensure(parentOf(path));
+    try {
+      await this.create(path, Buffer.alloc(0), 'persistent');
+    } catch (error) {
+      if (!isStoreError(error, 'node-exists')) throw error;
+    }
+  }
+
+  async transaction(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (operations.length === 0) return [];
+    const wire = operations.map((operation) => this.toWire(operation));
+    const bytes = wire.reduce(
+      (sum, operation) => sum + operation.path.length + ('data' in operation ? operation.data.length : 0),
+      0,
+    );
+    checkSize(operations[0]?.path ?? '/', bytes);
+    const paths = operations.map(({ path }) => path);
+    const results = await this.connection.request(paths, () => calls.transaction(wire));
+    return operations.map((operation, index) => this.toResult(operation, results[index]));
+  }
+
+  watch(path: string, listener: (node: Znode | undefined) => void): Watch {
+    return this.watches.open('data', this.checked(path), () => this.read(path, true), sameZnode, listener);
+  }
+
+  watchChildren(path: string, listener: (names: readonly string[] | undefined) => void): Watch {
+    return this.watches.open('children', this.checked(path), () => this.list(path, true), sameNames, listener);
+  }
+
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+
+  private async read(path: string, watch: boolean): Promise<Znode | undefined> {
+    const at = this.checked(path);
+    return await this.orMissing(path, at, watch, async () => {
+      const found = await this.connection.request([path], () => calls.get(at, watch), laneOf(watch));
+      return toZnode(path, found, found.data);
+    });
+  }
+
+  private async list(path: string, watch: boolean): Promise<string[] | undefined> {
+    const at = this.checked(path);
+    return await this.orMissing(path, at, watch, async () => {
+      const names = await this.connection.request([path], () => calls.children(at, watch), laneOf(watch));
+      return names.sort(compare);
+    });
+  }
+
+  /** The value of `read`, or undefined when there is no such znode; then, on request, with a watch for its creation. */
+  private async orMissing<T>(path: string, at: string, watch: boolean, read: () => Promise<T>): Promise<T | undefined> {
+    for (;;) {
+      try {
+        return await read();
+      } catch (error) {
+        if (!isStoreError(error, 'no-node')) throw error;
+      }
+      if (!watch || !(await this.exists(path, at, true))) return undefined;
+    }
+  }
+
+  private async exists(path: string, at: string, watch: boolean): Promise<boolean> {
+    try {
+      await this.connection.request([path], () => calls.exists(at, watch), laneOf(watch));
+      return true;
+    } catch (error) {
+      if (isStoreError(error, 'no-node')) return false;
+      throw error;
+    }
+  }
+
+  /** The path on the server, after the checks that spare it a request it would refuse. */
+  private checked(path: string, dataBytes = 0): string {
+    checkPath(path);
+    const at = this.chroot.toServer(path);
+    checkSize(path, dataBytes);
+    return at;
+  }
+
+  private toWire(operation: Operation): WireOperation {
+    const path = this.checked(operation.path);
+    switch (operation.op) {
+      case 'check':
+        return { op: 'check', path, version: checkVersion(operation.path, operation.version) };
+      case 'exists':
+        return { op: 'check', path, version: ANY_VERSION };
+      case 'create':
+        return { op: 'create', path, data: operation.data, mode: operation.mode };
+      case 'set':
+        return { op: 'set', path, data: operation.data, version: checkVersion(operation.path, operation.version) };
+      case 'remove':
+        return { op: 'remove', path, version: checkVersion(operation.path, operation.version) };
+    }
+  }
+
+  private toResult(operation: Operation, result: WireResult | undefined): OperationResult {
+    const { path } = operation;
+    switch (operation.op) {
+      case 'create':
+        return { op: 'create', path: this.chroot.fromServer(result?.path ?? '') ?? path };
+      case 'set':
+        if (result?.version === undefined)
+          throw new StoreError('other', path, `ZooKeeper, ${path}: no version in its answer`);
+        return { op: 'set', version: result.version };
+      case 'check':
+      case 'exists':
+      case 'remove':
+        return { op: operation.op };
+    }
+  }
+}
+
+/**
+ * What is sent for a version asked for. Only versions from 1 on can be asked for: 0 has meant "any" in the client library,
+ * and a fence that a mistake turns off would not be noticed.
+ */
+function checkVersion(path: string, version: number | undefined): number {
+  if (version === undefined) return ANY_VERSION;
+  if (Number.isInteger(version) && version > 0 && version <= MAX_INT32) return version;
+  throw new StoreError(
+    'other',
+    path,
+    `${path}: version ${version} cannot be asked for, only 1 and above; write the znode once more first`,
+  );
+}
+
+function checkSize(path: string, bytes: number): void {
+  if (bytes <= MAX_PAYLOAD_BYTES) return;
+  const kib = (n: number) => Math.ceil(n / 1024);
+  const what = `${path}: ${kib(bytes)} KiB are too much for ZooKeeper, of which ${kib(MAX_PAYLOAD_BYTES)} KiB are allowed at once`;
+  throw new StoreError('too-large', path, `${what}; write less, or in several parts`);
+}
+
+/** A change that was seen is delivered ahead of whatever else was asked for. */
+function laneOf(watch: boolean): Lane {
+  return watch ? 'urgent' : 'normal';
+}
+
+function toZnode(path: string, { version, czxid, mzxid, owner }: ZnodeStat, data: Buffer): Znode {
+  const node = { path, data, version, czxid, mzxid };
+  return owner === undefined ? node : { ...node, owner };
+}
+
+function sameZnode(a: Znode | undefined, b: Znode | undefined): boolean {
+  return a?.czxid === b?.czxid && a?.mzxid === b?.mzxid;
+}
+
+function sameNames(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((name, index) => name === b[index]);
+}
