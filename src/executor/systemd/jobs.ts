@@ -2,6 +2,7 @@
  * Awaits the end of systemd's jobs. A job has an end (JobRemoved) that may be heard before the answer to the call which
  * queued it has told its path, so every call keeps the ends heard while it waits for that answer.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../shared/clock.ts';
 import type { JobOutcome } from '../systemd.ts';
 import { BusCallError, BusClosedError, BusDeadlineError } from './bus-error.ts';
@@ -56,6 +57,8 @@ export class Jobs {
       };
       const onAbort = () => finish(() => reject(signal.reason));
       const cancelDeadline = this.#clock.after(deadlineMs, () => waiter.settle({ kind: 'deadline' }));
+      // One signal may well cover hundreds of jobs; Node takes more than ten listeners for a leak.
+      setMaxListeners(0, signal);
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiters.add(waiter);
       queue().then(

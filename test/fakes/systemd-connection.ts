@@ -1,0 +1,182 @@
+/** A connection to the fake systemd: calls are answered and signals arrive a moment later, in order, until it breaks. */
+import type {
+  ExitInfo,
+  JobOutcome,
+  Systemd,
+  SystemdEvents,
+  TransientCommand,
+  UnitState,
+} from '../../src/executor/systemd.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import type { ActiveState } from '../../src/shared/model.ts';
+import { isUnitName } from '../../src/shared/names.ts';
+import type { FakeSystemd } from './systemd.ts';
+import { FakeRefusal } from './systemd-refusal.ts';
+import type { FakeJob } from './systemd-unit.ts';
+
+/** From us to systemd, and from systemd to us. */
+const LATENCY_MS = 1;
+
+export class FakeConnection implements Systemd {
+  readonly #systemd: FakeSystemd;
+  readonly #clock: Clock;
+  readonly #events: SystemdEvents;
+  readonly #forget: () => void;
+  /** Number of the connection's current life; what was sent in an earlier one does not arrive. */
+  #life = 0;
+  #connected = false;
+  #closed = false;
+  readonly #breaks = new Set<() => void>();
+
+  constructor(systemd: FakeSystemd, clock: Clock, events: SystemdEvents, forget: () => void) {
+    this.#systemd = systemd;
+    this.#clock = clock;
+    this.#events = events;
+    this.#forget = forget;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** The bus is there: connected after a moment. */
+  up(): void {
+    const life = ++this.#life;
+    this.#clock.after(LATENCY_MS, () => {
+      if (life !== this.#life || this.#closed) return;
+      this.#connected = true;
+      this.#events.onConnected();
+    });
+  }
+
+  down(why: string): void {
+    this.#life++;
+    const wasConnected = this.#connected;
+    this.#break();
+    if (wasConnected) this.#events.onDisconnected(why);
+  }
+
+  tellUnit(names: readonly string[], active: ActiveState, sub: string): void {
+    this.#deliver(() => {
+      for (const name of names) this.#events.onUnit(name, active, sub);
+    });
+  }
+
+  tellReloaded(): void {
+    this.#deliver(() => this.#events.onReloaded());
+  }
+
+  async list(units: readonly string[]): Promise<UnitState[]> {
+    return await this.#call(() => units.map((unit) => this.#systemd.state(checked(unit))));
+  }
+
+  async start(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    checked(unit);
+    return await this.#job(() => this.#systemd.startJob(unit), deadlineMs, signal);
+  }
+
+  async stop(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    checked(unit);
+    return await this.#job(() => this.#systemd.stopJob(unit), deadlineMs, signal);
+  }
+
+  async resetFailed(unit: string): Promise<void> {
+    await this.#call(() => this.#systemd.resetFailed(checked(unit)));
+  }
+
+  async exitInfo(unit: string): Promise<ExitInfo> {
+    return await this.#call(
+      () => this.#systemd.unit(checked(unit))?.exit ?? { result: 'success', code: 'none', status: 0 },
+    );
+  }
+
+  async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
+    checked(command.unit);
+    const deadlineMs = command.timeoutMs + 15_000;
+    try {
+      const { active } = this.#systemd.state(command.unit);
+      if (active !== 'inactive' && active !== 'failed') await this.stop(command.unit, deadlineMs, signal);
+      return await this.#job(() => this.#systemd.runTransient(command), deadlineMs, signal);
+    } catch (error) {
+      if (signal.aborted && this.#connected) this.#systemd.unit(command.unit)?.stop();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#life++;
+    this.#break();
+    this.#forget();
+  }
+
+  #break(): void {
+    this.#connected = false;
+    for (const broken of this.#breaks) broken();
+    this.#breaks.clear();
+  }
+
+  #deliver(event: () => void): void {
+    const life = this.#life;
+    if (!this.#connected) return;
+    this.#clock.after(LATENCY_MS, () => {
+      if (life === this.#life) event();
+    });
+  }
+
+  /** Calls systemd after one latency and answers after another; rejects when the connection breaks meanwhile. */
+  #call<T>(act: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (!this.#connected) return reject(new Error('not connected to the D-Bus system bus'));
+      const broken = () => reject(new Error('the connection to the D-Bus system bus broke'));
+      this.#breaks.add(broken);
+      this.#deliver(() => {
+        try {
+          const answer = act();
+          this.#deliver(() => {
+            this.#breaks.delete(broken);
+            resolve(answer);
+          });
+        } catch (error) {
+          this.#breaks.delete(broken);
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #job(queue: () => FakeJob, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      if (!this.#connected) return reject(new Error('not connected to the D-Bus system bus'));
+      const finish = (settle: () => void) => {
+        if (!this.#breaks.delete(broken)) return;
+        cancelDeadline();
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const settle = (outcome: JobOutcome) => finish(() => resolve(outcome));
+      const broken = () => settle({ kind: 'disconnected' });
+      const onAbort = () => finish(() => reject(signal.reason));
+      const cancelDeadline = this.#clock.after(deadlineMs, () => settle({ kind: 'deadline' }));
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#breaks.add(broken);
+      this.#deliver(() => {
+        try {
+          queue().onEnd((outcome) => this.#deliver(() => settle(outcome)));
+        } catch (error) {
+          if (error instanceof FakeRefusal) {
+            settle({ kind: 'refused', error: error.errorName, message: error.message });
+          } else {
+            finish(() => reject(error));
+          }
+        }
+      });
+    });
+  }
+}
+
+function checked(unit: string): string {
+  if (isUnitName(unit)) return unit;
+  throw new Error(`"${unit}" is not the name of a systemd service and must not reach systemd; this is a bug`);
+}
