@@ -76,3 +76,8 @@ export function renderProblem(file: string, problem: ConfigProblem): string {
   const place = problem.line > 0 ? `${file}:${problem.line}:${problem.column}` : file;
   return `${place}: ${problem.message}`;
 }
+
+/** Order of problems: by line, then by column. */
+export function byPosition(a: ConfigProblem, b: ConfigProblem): number {
+  return a.line - b.line || a.column - b.column;
+}

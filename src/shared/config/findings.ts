@@ -1,5 +1,5 @@
 /** Collects everything that is wrong or doubtful in one file, by place. */
-import type { ConfigProblem } from './config.ts';
+import { byPosition, type ConfigProblem } from './config.ts';
 import { keyOffset, type Located, type LocatedDocument, locate } from './located.ts';
 
 /** Path of a value in the file, as in `['services', 2, 'count']`. */
@@ -15,6 +15,7 @@ export class Findings {
   constructor(document: LocatedDocument) {
     this.root = document.root;
     this.#at = document.at;
+    for (const warning of document.warnings) add(this.#warnings, warning);
   }
 
   /** At the value of `path`, or at the nearest one above it that exists. */
@@ -84,8 +85,4 @@ export class Findings {
 
 function add(into: Map<string, ConfigProblem>, problem: ConfigProblem): void {
   into.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
-}
-
-function byPosition(a: ConfigProblem, b: ConfigProblem): number {
-  return a.line - b.line || a.column - b.column;
 }

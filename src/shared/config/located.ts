@@ -5,8 +5,8 @@
  * where it stands, and only the reader of that place knows. Anchors, aliases and merge keys are resolved here; a value
  * that came through an alias keeps the place where it was written.
  */
-import { type Document, LineCounter, parseDocument } from 'yaml';
-import type { ConfigProblem } from './config.ts';
+import { type Document, LineCounter, parseDocument, type YAMLParseError } from 'yaml';
+import { byPosition, type ConfigProblem } from './config.ts';
 import { NodeReader, TOO_DEEP } from './node-reader.ts';
 
 /** One value. Offsets count UTF-16 code units from the start of the source. */
@@ -25,10 +25,14 @@ export interface Entry {
 export interface LocatedDocument {
   readonly root: Located;
   readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
   readonly at: (offset: number, message: string) => ConfigProblem;
 }
 
-/** Parses one YAML document. Never throws; when there are problems, `root` holds what could be understood. */
+/** `!!int` and its like say nothing that the place of a value does not. */
+const STANDARD_TAG = 'tag:yaml.org,2002:';
+
+/** Parses one YAML document. Never throws; problems are sorted, and when there are some, `root` means nothing. */
 export function parseLocated(source: string): LocatedDocument {
   const lines = new LineCounter();
   const at = (offset: number, message: string): ConfigProblem => {
@@ -43,18 +47,33 @@ export function parseLocated(source: string): LocatedDocument {
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
-      logLevel: 'silent',
+      // Not 'silent': that would hide further documents too.
+      logLevel: 'error',
     });
   } catch (error) {
-    // The parser recurses: a file of nothing but opening brackets exhausts the stack.
+    // Parts of the library recurse, and catch the end of the stack in some places only.
     if (!(error instanceof RangeError)) throw error;
-    return { root: empty, problems: [at(0, TOO_DEEP)], at };
+    return { root: empty, problems: [at(0, TOO_DEEP)], warnings: [], at };
   }
-  const problems = document.errors.map((error) => at(error.pos[0], `not valid YAML: ${oneLine(error.message)}`));
-  if (problems.length > 0) return { root: empty, problems, at };
+  const problems = document.errors.map((error) => at(error.pos[0], syntaxProblem(error))).sort(byPosition);
+  if (problems.length > 0) return { root: empty, problems, warnings: [], at };
   const reader = new NodeReader((offset, message) => problems.push(at(offset, message)));
   const root = document.contents === null ? empty : reader.read(document.contents);
-  return { root, problems, at };
+  const warnings = document.warnings
+    .filter((warning) => !warning.message.includes(STANDARD_TAG))
+    .map((warning) => at(warning.pos[0], `${warning.message}; the tag is ignored`));
+  return { root, problems: problems.sort(byPosition), warnings, at };
+}
+
+function syntaxProblem(error: YAMLParseError): string {
+  switch (error.code) {
+    case 'MULTIPLE_DOCS':
+      return 'a second document starts here; a configuration is one document, so remove the --- above';
+    case 'RESOURCE_EXHAUSTION':
+      return TOO_DEEP;
+    default:
+      return `not valid YAML: ${error.message.replace(/\s+/g, ' ').trim()}`;
+  }
 }
 
 /** The value below `path`, or the nearest one above it that exists. */
@@ -100,8 +119,4 @@ export function toPlain(value: Located): unknown {
     case 'map':
       return Object.fromEntries(Array.from(value.entries, ([key, entry]) => [key, toPlain(entry.value)]));
   }
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
 }

@@ -79,7 +79,8 @@ export class NodeReader {
         continue;
       }
       const key = this.read(pair.key, keyStart);
-      const value = this.read(pair.value, keyStart);
+      const read = this.read(pair.value, keyStart);
+      const value: Located = read.kind === 'empty' ? { kind: 'empty', start: keyStart } : read;
       const name = key.kind === 'text' ? key.text : isScalar(pair.key) ? pair.key.source : undefined;
       if (name === undefined) {
         this.#report(key.start, 'a key must be plain text, not a list or a map');

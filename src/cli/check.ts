@@ -1,0 +1,68 @@
+/** `servicewatcher check FILE`: says whether a configuration file is right, without touching anything. */
+import { type Config, type ParsedConfig, renderProblem } from '../shared/config/config.ts';
+import { loadConfig } from '../shared/config/load-config.ts';
+import type { Service } from '../shared/model.ts';
+import { unitsOf } from '../shared/names.ts';
+
+/** Where text goes: `process.stdout` is one. */
+export interface TextSink {
+  write(text: string): unknown;
+}
+
+export interface CheckOptions {
+  /** Prints one JSON object to `stdout` instead of text. */
+  readonly json?: boolean;
+  readonly stdout?: TextSink;
+  readonly stderr?: TextSink;
+}
+
+/**
+ * Prints a summary of what the file declares, or its problems, one per line, as `FILE:LINE:COLUMN: message`. Answers
+ * the exit code: 0 when the file is right (it may have warnings), 2 when it is not. Never rejects.
+ */
+export async function check(file: string, options: CheckOptions = {}): Promise<0 | 2> {
+  const { json = false, stdout = process.stdout, stderr = process.stderr } = options;
+  const parsed = await loadConfig(file);
+  if (json) stdout.write(`${JSON.stringify(toJson(file, parsed), null, 2)}\n`);
+  else if (parsed.ok) {
+    for (const warning of parsed.warnings) stderr.write(`${renderProblem(file, warning)} (warning)\n`);
+    stdout.write(summary(parsed.config));
+  } else {
+    for (const problem of parsed.problems) stderr.write(`${renderProblem(file, problem)}\n`);
+  }
+  return parsed.ok ? 0 : 2;
+}
+
+function summary(config: Config): string {
+  const { services } = config.spec;
+  const byType = (type: Service['type']): number => services.filter((service) => service.type === type).length;
+  const disabled = services.filter((service) => !service.enabled).length;
+  const units = services.reduce((sum, service) => sum + unitsOf(service).length, 0);
+  const servers = config.zookeeper.servers === 'embedded' ? 'embedded' : config.zookeeper.servers.join(',');
+  return [
+    `${config.file}: ok`,
+    `services: ${services.length} (${byType('global')} global, ${byType('shared')} shared, ${byType('multi')} multi; ${disabled} disabled)`,
+    `units: ${units}`,
+    `zookeeper: ${servers}, below ${config.zookeeper.chroot}`,
+    `spec: ${config.specDigest}`,
+    '',
+  ].join('\n');
+}
+
+function toJson(file: string, parsed: ParsedConfig): object {
+  if (!parsed.ok) return { ok: false, file, problems: parsed.problems };
+  const { config, warnings } = parsed;
+  return {
+    ok: true,
+    file,
+    warnings,
+    spec: config.specDigest,
+    zookeeper: { servers: config.zookeeper.servers, chroot: config.zookeeper.chroot },
+    services: config.spec.services.map((service) => ({
+      name: service.name,
+      type: service.type,
+      enabled: service.enabled,
+      units: unitsOf(service),
+    })),
+  };
+}
