@@ -37,6 +37,8 @@ export interface ExecutorOptions {
   readonly metrics: ExecutorMetrics;
   readonly loopTickMs: number;
   readonly failedLoopTickMs: number;
+  /** Called each time systemd can be talked to (again). */
+  readonly onSystemdConnected: () => void;
 }
 
 export class Executor {
@@ -73,7 +75,10 @@ export class Executor {
       pass: () => this.pass(),
     });
     this.systemd = options.connectSystemd({
-      onConnected: () => this.relist(),
+      onConnected: () => {
+        this.relist();
+        options.onSystemdConnected();
+      },
       onDisconnected: (why) => log.warn(`the connection to systemd is gone: ${why}; units run on, it is made again`),
       onUnit: (unit, active, sub) => this.onUnit(unit, active, sub),
       onReloaded: () => this.relist(),

@@ -40,6 +40,8 @@ export class Election {
   private leftForGood = false;
   private evaluating: Promise<void> | undefined;
   private again = false;
+  /** A create was sent and its answer never came. */
+  private outcomeUnknown = false;
   private minimumEpoch = 0;
   private readonly abort = new AbortController();
   private readonly unsubscribe: () => void;
@@ -53,11 +55,11 @@ export class Election {
    * of this host's earlier session, if one is known: it is removed, so that nobody waits for it to expire.
    */
   async join(earlier: string | undefined): Promise<string> {
-    const { store, host, machineId } = this.options;
-    if (earlier?.startsWith(ELECTION_PREFIX)) await removeIfThere(store, earlier);
-    this.path = await store.create(ELECTION_PREFIX, encodeElectionEntry({ host, machineId }), 'ephemeral-sequential');
+    if (this.path !== undefined) return this.path;
+    if (earlier?.startsWith(ELECTION_PREFIX)) await removeIfThere(this.options.store, earlier);
+    const path = await this.enter();
     this.evaluate();
-    return this.path;
+    return path;
   }
 
   get leading(): boolean {
@@ -156,10 +158,32 @@ export class Election {
   }
 
   private async rejoin(): Promise<void> {
-    const { store, host, machineId } = this.options;
     this.options.log.warn('the election znode of this daemon was removed by someone; entering the election again');
-    this.path = await store.create(ELECTION_PREFIX, encodeElectionEntry({ host, machineId }), 'ephemeral-sequential');
+    this.path = undefined;
+    await this.enter();
     this.again = true;
+  }
+
+  /** Creates the election znode, or finds the one that an attempt with an unknown outcome has created after all. */
+  private async enter(): Promise<string> {
+    const { store, host, machineId } = this.options;
+    const created = this.outcomeUnknown ? await this.findOwn() : undefined;
+    this.outcomeUnknown = true;
+    this.path =
+      created ??
+      (await store.create(ELECTION_PREFIX, encodeElectionEntry({ host, machineId }), 'ephemeral-sequential'));
+    this.outcomeUnknown = false;
+    return this.path;
+  }
+
+  private async findOwn(): Promise<string | undefined> {
+    const { store } = this.options;
+    for (const name of (await store.children(ELECTION)) ?? []) {
+      const node = await store.get(`${ELECTION}/${name}`);
+      if (node?.owner !== undefined && store.state.kind === 'connected' && node.owner === store.state.session)
+        return node.path;
+    }
+    return undefined;
   }
 
   private async lead(election: string): Promise<void> {

@@ -20,15 +20,19 @@ type Level = keyof typeof PRIORITY;
 export interface LoggerOptions {
   /** Gets each line, without a newline. */
   readonly write: (line: string) => void;
-  /** Prefix lines with `<priority>`; for a terminal the level's name is written instead. */
-  readonly journal: boolean;
+  /** `journal`: lines prefixed with `<priority>`; `terminal`: with the level's name; `json`: one object a line. */
+  readonly format: 'journal' | 'terminal' | 'json';
   readonly debug: boolean;
 }
 
 /** One event, one line: control characters are escaped, so that nobody's input can forge a second line. */
 export function createLogger(options: LoggerOptions): Logger {
   const emit = (level: Level, message: string, fields: LogFields = {}): void => {
-    const prefix = options.journal ? `<${PRIORITY[level]}>` : `${level.padEnd(5)} `;
+    if (options.format === 'json') {
+      options.write(JSON.stringify({ level, message, ...fields }));
+      return;
+    }
+    const prefix = options.format === 'journal' ? `<${PRIORITY[level]}>` : `${level.padEnd(5)} `;
     options.write(prefix + escapeControl(message) + renderFields(fields));
   };
   return {
@@ -52,7 +56,6 @@ function renderFields(fields: LogFields): string {
 }
 
 function escapeControl(text: string): string {
-  // biome would have a literal control range here; the property says the same
   return text.replace(/\p{Cc}/gu, (c) =>
     c === '\n' ? '\\n' : c === '\t' ? '\t' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );

@@ -1,0 +1,62 @@
+/** The command line: what is asked for, and which file under `cli/` does it. */
+import { Command, CommanderError } from 'commander';
+
+const DEFAULT_CONFIG = '/etc/servicewatcher/config.yml';
+/** Set when the program is built, from package.json. */
+const VERSION = process.env.SERVICEWATCHER_VERSION ?? 'development';
+
+interface Common {
+  readonly config: string;
+  readonly json: boolean;
+}
+
+const program = new Command('servicewatcher')
+  .description('Keeps a declared set of systemd services running on a set of plain Linux hosts')
+  .version(VERSION)
+  .showSuggestionAfterError()
+  .exitOverride();
+
+/** A command with the options that all have. */
+function command(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'configuration file', DEFAULT_CONFIG)
+    .option('--json', 'machine-readable output', false);
+}
+
+function exitWith(code: number): void {
+  process.exitCode = code;
+}
+
+command('controller', 'run the daemon in the foreground, as systemd does')
+  .alias('monitor')
+  .action(async (options: Common) => {
+    const { controller } = await import('./cli/controller.ts');
+    // what is left open after an orderly stop must not keep the process alive
+    process.exit(await controller(options.config, { json: options.json, software: VERSION }));
+  });
+
+command('status', 'show what runs where')
+  .option('--watch', 'show it again every second', false)
+  .action(async (options: Common & { readonly watch: boolean }) => {
+    const { status } = await import('./cli/status.ts');
+    exitWith(await status(options.config, options));
+  });
+
+command('check', 'say whether a configuration file is right')
+  .argument('[file]', 'the file; default: that of --config')
+  .action(async (file: string | undefined, options: Common) => {
+    const { check } = await import('./cli/check.ts');
+    exitWith(await check(file ?? options.config, options));
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommanderError) {
+    // help and --version come here too, with 0; every wrong usage is 2
+    exitWith(error.exitCode === 0 ? 0 : 2);
+    return;
+  }
+  process.stderr.write(`servicewatcher: ${error instanceof Error ? error.message : String(error)}\n`);
+  exitWith(1);
+});

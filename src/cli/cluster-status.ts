@@ -1,0 +1,115 @@
+/** The state of the cluster as people ask for it: one row per unit, from one reading of ZooKeeper. Pure. */
+import type { ActiveState, Service } from '../shared/model.ts';
+import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
+import type { Snapshot } from '../shared/snapshot.ts';
+
+export interface UnitRow {
+  readonly name: string;
+  readonly type: Service['type'];
+  /** Key of a multi service's instance. */
+  readonly instance?: string;
+  readonly unit: string;
+  readonly enabled: boolean;
+  /** Hosts by state, sorted; a host where the unit is neither desired nor anything but inactive appears nowhere. */
+  readonly hosts: Readonly<Record<StatusColumn, readonly string[]>>;
+  /** Active instances among the placed ones. */
+  readonly healthy: number;
+  /** For a global service the number of members. */
+  readonly wanted: number;
+  /** What a person should know: failures, waits; one sentence each. */
+  readonly notes: readonly string[];
+}
+
+export const COLUMNS = ['active', 'inactive', 'failed', 'activating', 'deactivating'] as const;
+export type StatusColumn = (typeof COLUMNS)[number];
+
+export interface ClusterStatus {
+  readonly leader: string | undefined;
+  readonly epoch: number | undefined;
+  readonly spec: string | undefined;
+  readonly hosts: readonly { readonly name: string; readonly state: string; readonly stale: boolean }[];
+  readonly units: readonly UnitRow[];
+  readonly problems: readonly string[];
+}
+
+/** Rows in the order of the spec. */
+export function clusterStatus(snapshot: Snapshot): ClusterStatus {
+  const { members, intents, spec } = snapshot;
+  const hosts = [...members.values()].map((member) => ({
+    name: member.host,
+    state: intents.get(member.host)?.state ?? 'ready',
+    stale: spec !== undefined && member.file !== spec.digest,
+  }));
+  const services = spec?.spec.services ?? [];
+  return {
+    leader: snapshot.leader,
+    epoch: snapshot.epoch,
+    spec: spec?.digest,
+    hosts: hosts.sort((a, b) => compare(a.name, b.name)),
+    units: services.flatMap((service) => rowsOf(service, snapshot)),
+    problems: snapshot.problems,
+  };
+}
+
+function rowsOf(service: Service, snapshot: Snapshot): UnitRow[] {
+  const row = (unit: string, count: number, instance?: string): UnitRow => {
+    const wanted = service.enabled ? count : 0;
+    return {
+      ...describeUnit(unit, wanted, snapshot),
+      name: service.name,
+      type: service.type,
+      enabled: service.enabled,
+      ...(instance !== undefined && { instance }),
+    };
+  };
+  switch (service.type) {
+    case 'global':
+      return unitsOf(service).map((unit) => row(unit, snapshot.members.size));
+    case 'shared':
+      return unitsOf(service).map((unit) => row(unit, service.count));
+    case 'multi':
+      return Object.entries(service.instances).map(([key, count]) => row(instanceUnit(service.name, key), count, key));
+  }
+}
+
+function describeUnit(
+  unit: string,
+  wanted: number,
+  snapshot: Snapshot,
+): Pick<UnitRow, 'unit' | 'hosts' | 'healthy' | 'wanted' | 'notes'> {
+  const hosts: Record<StatusColumn, string[]> = {
+    active: [],
+    inactive: [],
+    failed: [],
+    activating: [],
+    deactivating: [],
+  };
+  const notes: string[] = [];
+  let healthy = 0;
+  for (const host of [...snapshot.members.keys()].sort(compare)) {
+    const desired = snapshot.desired.get(host)?.units.some((candidate) => candidate.unit === unit) ?? false;
+    const seen = snapshot.observed.get(host)?.units.find((candidate) => candidate.unit === unit);
+    if (!desired && !seen) continue;
+    const active = seen?.active ?? 'inactive';
+    hosts[seen?.failure ? 'failed' : columnOf(active)].push(host);
+    if (desired && (active === 'active' || active === 'reloading')) healthy += 1;
+    if (seen?.failure) notes.push(`${host}: ${seen.failure.message}`);
+    if (seen?.waiting !== undefined) notes.push(`${host}: ${seen.waiting}`);
+  }
+  return { unit, hosts, healthy, wanted, notes };
+}
+
+function columnOf(active: ActiveState): StatusColumn {
+  switch (active) {
+    case 'active':
+    case 'reloading':
+      return 'active';
+    case 'inactive':
+    case 'maintenance':
+      return 'inactive';
+    case 'failed':
+    case 'activating':
+    case 'deactivating':
+      return active;
+  }
+}

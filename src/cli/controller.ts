@@ -1,0 +1,76 @@
+/** `servicewatcher controller`: the daemon in the foreground, as systemd runs it. */
+import { writeSync } from 'node:fs';
+import { startDaemon } from '../daemon.ts';
+import { renderProblem } from '../shared/config/config.ts';
+import { loadConfig } from '../shared/config/load-config.ts';
+import { createLogger, type Logger } from '../shared/log.ts';
+import { isNotified, notify, watchdogIntervalMs } from '../shared/notify.ts';
+
+/** Runs until it is told to stop (SIGTERM, SIGINT); answers the exit code. */
+export async function controller(
+  file: string,
+  options: { readonly json: boolean; readonly software: string },
+): Promise<number> {
+  const log = createLogger({
+    write: (line) => writeLine(line),
+    format: options.json ? 'json' : process.stderr.isTTY ? 'terminal' : 'journal',
+    debug: process.env.SERVICEWATCHER_DEBUG === '1',
+  });
+  const parsed = await loadConfig(file);
+  if (!parsed.ok) {
+    for (const problem of parsed.problems) log.error(renderProblem(file, problem));
+    return 2;
+  }
+  for (const warning of parsed.warnings) log.warn(renderProblem(file, warning));
+  // a bug that nobody caught: systemd starts us again, and all units run on
+  const die = (error: unknown) => {
+    log.error(`internal error, ending: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exit(70);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  return run(parsed.config, options.software, log);
+}
+
+async function run(config: Parameters<typeof startDaemon>[0], software: string, log: Logger): Promise<number> {
+  const stopped = new Promise<'stop'>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve('stop'));
+  });
+  const daemon = await startDaemon(config, software, log);
+  let reloading = Promise.resolve();
+  process.on('SIGHUP', () => {
+    reloading = reloading.then(async () => {
+      await tell(log, 'RELOADING=1');
+      await daemon.reload();
+      await tell(log, 'READY=1');
+    });
+  });
+  daemon.ready.then(() => tell(log, 'READY=1', 'STATUS=Member of the cluster')).catch(() => undefined);
+  const interval = watchdogIntervalMs(process.env);
+  const watchdog = interval === undefined ? undefined : setInterval(() => void tell(log, 'WATCHDOG=1'), interval);
+  const end = await Promise.race([stopped, daemon.fatal]);
+  clearInterval(watchdog);
+  if (end !== 'stop') {
+    log.error(`ending, units run on: ${end}`);
+    return 1;
+  }
+  log.info('stopping');
+  await tell(log, 'STOPPING=1');
+  await daemon.stop();
+  return 0;
+}
+
+async function tell(log: Logger, ...assignments: readonly string[]): Promise<void> {
+  if (!isNotified(process.env)) return;
+  const problem = await notify(...assignments);
+  if (problem !== undefined) log.warn(`systemd-notify failed: ${problem}`);
+}
+
+/** Standard error, unless whoever read it is gone: that must not end the daemon. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch {
+    // a full or closed pipe: the line is lost, the units are not
+  }
+}

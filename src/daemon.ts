@@ -1,0 +1,252 @@
+/** The daemon: the only place where its parts are wired together. It holds no rule of its own. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Executor } from './executor/executor.ts';
+import { memoryFile } from './executor/memory-file.ts';
+import { connectSystemd } from './executor/systemd/connect.ts';
+import { Metrics } from './http/metrics.ts';
+import { createServer, type DaemonStatus } from './http/server.ts';
+import { Election } from './leader/election.ts';
+import { Leader } from './leader/leader.ts';
+import { systemClock } from './shared/clock.ts';
+import { type Config, renderProblem } from './shared/config/config.ts';
+import { loadConfig } from './shared/config/load-config.ts';
+import { findLeader } from './shared/find-leader.ts';
+import type { Logger } from './shared/log.ts';
+import { Membership } from './shared/membership.ts';
+import { decodeSpecRecord } from './shared/payloads.ts';
+import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
+import type { SessionState } from './shared/store.ts';
+import { SPEC } from './shared/znodes.ts';
+import { startServer } from './shared/zookeeper/server.ts';
+import { connect } from './shared/zookeeper/store.ts';
+
+/** Longest time that an orderly stop waits for the host's units; the unit file's TimeoutStopSec leaves room for it. */
+const STOP_UNITS_MS = 85_000;
+const EMBEDDED_PORT = 2181;
+
+export interface Daemon {
+  /** Resolves when the daemon cannot go on, with the reason; never rejects. */
+  readonly fatal: Promise<string>;
+  /** Resolves when the host has joined the cluster and systemd has answered for the first time. */
+  readonly ready: Promise<void>;
+  /** Reads the configuration file again; a bad one changes nothing. */
+  reload(): Promise<void>;
+  /** Stops the host's units (unless `on_stop: keep`) and leaves the cluster. */
+  stop(): Promise<void>;
+}
+
+/** Starts everything; resolves as soon as it is under way. Rejects when a local precondition fails (port in use, no machine id). */
+export async function startDaemon(initial: Config, software: string, log: Logger): Promise<Daemon> {
+  const clock = systemClock;
+  const { host, zookeeper } = initial;
+  let config = initial;
+  let clusterSpec: string | undefined;
+  let leader: Leader | undefined;
+  let markReady = () => {};
+  let markFatal = (_why: string) => {};
+  const ready = new Promise<void>((resolve) => {
+    markReady = resolve;
+  });
+  const fatal = new Promise<string>((resolve) => {
+    markFatal = resolve;
+  });
+
+  const machineId = (await readFile('/etc/machine-id', 'utf8')).trim();
+  const embedded = zookeeper.servers === 'embedded' ? await startEmbedded(initial, log) : undefined;
+  const servers = zookeeper.servers === 'embedded' ? [`127.0.0.1:${EMBEDDED_PORT}`] : zookeeper.servers;
+  const { chroot, sessionTimeoutMs, timings } = zookeeper;
+  const store = connect({ servers, chroot, sessionTimeoutMs, clock, log });
+
+  const metrics = new Metrics(() => ({
+    leading: election.leading,
+    zookeeperConnected: store.state.kind === 'connected',
+    specStale: isStale(),
+  }));
+  const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
+
+  const executor = new Executor({
+    host: host.name,
+    store,
+    connectSystemd: (events) =>
+      connectSystemd({ ...(initial.systemdBus !== undefined && { address: initial.systemdBus }), clock, log, events }),
+    memory: memoryFile(join(initial.stateDir, 'units.json'), log),
+    prestartFolder: join(initial.stateDir, 'prestart'),
+    clock,
+    log,
+    metrics: metrics.executor,
+    loopTickMs: timings.loopTickMs,
+    failedLoopTickMs: timings.failedLoopTickMs,
+    onSystemdConnected: () => readyIfAll(),
+  });
+
+  const election = new Election({
+    store,
+    host: host.name,
+    machineId,
+    clock,
+    log,
+    onLeading: (term) => {
+      leader = new Leader(term, {
+        host: host.name,
+        store,
+        clock,
+        log,
+        metrics: metrics.leader,
+        loopTickMs: timings.loopTickMs,
+        reactionMs: timings.reactionMs,
+        boundaryMs: timings.boundaryMs,
+        onEpochTooLow: (epoch) => election.raiseEpochAbove(epoch),
+      });
+      term.signal.addEventListener('abort', () => {
+        leader = undefined;
+        metrics.stoppedLeading();
+      });
+    },
+  });
+
+  const propose = async (intent: 'start' | 'replace') => {
+    const { spec, specDigest: digest, file } = config;
+    const outcome = await proposeSpec(store, {
+      spec,
+      digest,
+      proposedBy: host.name,
+      at: clock.date().toISOString(),
+      intent,
+    });
+    const { level, text } = describeOutcome(outcome, file);
+    log[level](text, { digest });
+  };
+
+  const membership = new Membership({
+    store,
+    clock,
+    log,
+    describe: () => {
+      const address = config.host.address ?? host.name;
+      const url = `http://${address}:${config.http.port}`;
+      return {
+        host: host.name,
+        machineId,
+        address,
+        url,
+        labels: config.host.labels,
+        software,
+        file: config.specDigest,
+      };
+    },
+    elect: (earlier) => election.join(earlier),
+    onJoined: async () => {
+      executor.joined();
+      await propose('start');
+      readyIfAll();
+    },
+    onNameTaken: (why) => markFatal(why),
+  });
+
+  const readyIfAll = () => {
+    if (store.state.kind === 'connected' && executor.systemdConnected) markReady();
+  };
+  const specWatch = store.watch(SPEC, (node) => {
+    const decoded = node && decodeSpecRecord(node.data, node.path);
+    clusterSpec = decoded?.ok ? decoded.value.digest : clusterSpec;
+  });
+  const unsubscribe = store.onState((state) => logState(state, log));
+
+  const status = (): DaemonStatus => ({
+    host: host.name,
+    software,
+    leading: election.leading,
+    ready: membership.joined && executor.systemdConnected,
+    zookeeper: { state: store.state.kind, detail: describeState(store.state) },
+    systemd: { connected: executor.systemdConnected },
+    spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
+    observed: executor.observed,
+  });
+  const http = createServer({
+    status,
+    assignments: () => leader?.assignments,
+    findLeader: () => findLeader(store),
+    metrics: metrics.registry,
+  });
+
+  await executor.start();
+  await http.listen({ port: initial.http.port, host: initial.http.host ?? '::' });
+  log.info(`servicewatcher ${software} on host ${host.name}, ZooKeeper ${servers.join(',')}${chroot}`);
+
+  return {
+    fatal,
+    ready,
+    async reload() {
+      const parsed = await loadConfig(config.file);
+      if (!parsed.ok) {
+        for (const problem of parsed.problems) log.error(renderProblem(config.file, problem));
+        log.error(`${config.file} was not taken over: the configuration stays as it was`);
+        return;
+      }
+      warnAboutFixedParts(config, parsed.config, log);
+      config = parsed.config;
+      await executor.clearFailures();
+      await propose('replace').catch((error: unknown) =>
+        log.error(
+          `the new configuration could not be proposed to the cluster: ${String(error)}; reload again once ZooKeeper answers`,
+        ),
+      );
+    },
+    async stop() {
+      specWatch.close();
+      await election.leave();
+      if (config.onStop === 'stop') await executor.stopUnits(AbortSignal.timeout(STOP_UNITS_MS));
+      await membership.close();
+      await executor.close();
+      await store.close();
+      unsubscribe();
+      await http.close();
+      await embedded?.stop();
+    },
+  };
+}
+
+async function startEmbedded(config: Config, log: Logger) {
+  log.info('running a ZooKeeper server of our own (zookeeper.quorum: embedded): for one host only');
+  return startServer({
+    dataDir: join(config.stateDir, 'zookeeper'),
+    clientPort: EMBEDDED_PORT,
+    log: (line) => log.debug(`zookeeper: ${line}`),
+  });
+}
+
+/** Settings that a running daemon cannot change. */
+function warnAboutFixedParts(before: Config, after: Config, log: Logger): void {
+  const parts: readonly (readonly [string, unknown, unknown])[] = [
+    ['zookeeper', before.zookeeper, after.zookeeper],
+    ['http', before.http, after.http],
+    ['host', before.host, after.host],
+    ['systemd', before.systemdBus, after.systemdBus],
+    ['state_dir', before.stateDir, after.stateDir],
+  ];
+  for (const [name, old, now] of parts) {
+    if (JSON.stringify(old) === JSON.stringify(now)) continue;
+    log.warn(`${after.file}: \`${name}\` has changed and takes effect when the daemon is restarted`);
+  }
+}
+
+function logState(state: SessionState, log: Logger): void {
+  if (state.kind === 'connected') log.info(describeState(state));
+  else if (state.kind !== 'closed') log.warn(`${describeState(state)}; units run on`);
+}
+
+function describeState(state: SessionState): string {
+  switch (state.kind) {
+    case 'connected':
+      return `connected to ZooKeeper at ${state.server}, session ${state.session}, timeout ${state.timeoutMs} ms`;
+    case 'connecting':
+      return 'connecting to ZooKeeper';
+    case 'suspended':
+      return `the connection to ZooKeeper is in doubt: ${state.why}`;
+    case 'lost':
+      return `the ZooKeeper session ${state.session} has expired; a new one is being made`;
+    case 'closed':
+      return 'closed';
+  }
+}

@@ -1,0 +1,62 @@
+/** The HTTP interface (DESIGN §8): reads only, the same on every host. */
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Assignments } from '../leader/assignments.ts';
+
+/** What `/readyz` and `/status` answer. */
+export interface DaemonStatus {
+  readonly host: string;
+  readonly software: string;
+  readonly leading: boolean;
+  readonly ready: boolean;
+  readonly zookeeper: { readonly state: string; readonly detail: string };
+  readonly systemd: { readonly connected: boolean };
+  readonly spec: { readonly file: string; readonly cluster: string | undefined; readonly stale: boolean };
+  /** The host's own report, as in `observed/<host>`. */
+  readonly observed: unknown;
+}
+
+export interface HttpSources {
+  readonly status: () => DaemonStatus;
+  /** The leader's answer; undefined on followers and before the first placement. */
+  readonly assignments: () => Assignments | undefined;
+  /** Host and URL of the present leader. Rejects when ZooKeeper does not answer. */
+  readonly findLeader: () => Promise<{ readonly host: string; readonly url: string } | undefined>;
+  readonly metrics: Registry;
+}
+
+/** Builds the server; `listen` is the caller's. Nothing that is asked can change anything. */
+export function createServer(sources: HttpSources): FastifyInstance {
+  const app = Fastify({ logger: false, bodyLimit: 1024, exposeHeadRoutes: true });
+
+  app.get('/healthz', async () => ({ ok: true }));
+
+  app.get('/readyz', async (_request, reply) => {
+    const { ready, zookeeper, systemd } = sources.status();
+    return reply.code(ready ? 200 : 503).send({ ready, zookeeper, systemd });
+  });
+
+  app.get('/status', async () => sources.status());
+
+  app.get('/metrics', async (_request, reply) => {
+    return reply.type(sources.metrics.contentType).send(await sources.metrics.metrics());
+  });
+
+  app.get('/assignments', async (_request, reply) => {
+    const assignments = sources.assignments();
+    if (assignments) return assignments;
+    const { leading, host } = sources.status();
+    if (leading)
+      return reply.code(503).send({ error: `${host} leads and has not finished its first placement: ask again` });
+    const leader = await sources.findLeader().catch(() => undefined);
+    if (!leader || leader.host === host) {
+      return reply
+        .code(503)
+        .send({ error: 'no leader is known at the moment: ask again; see /status for the connection to ZooKeeper' });
+    }
+    const url = `${leader.url}/assignments`;
+    return reply.code(307).header('location', url).send({ leader: leader.host, url });
+  });
+
+  return app;
+}

@@ -1,0 +1,109 @@
+/**
+ * The one spec of the cluster, in the `spec` znode: who may replace it, and when. A replacement is a compare-and-set, so
+ * that of two proposals at the same moment both are decided upon, one after the other.
+ */
+import type { Spec, SpecRecord } from './model.ts';
+import { decodeSpecRecord, encodeSpecRecord } from './payloads.ts';
+import { MAX_PAYLOAD_BYTES, type Store, StoreError } from './store.ts';
+import { SPEC } from './znodes.ts';
+
+export interface Proposal {
+  readonly spec: Spec;
+  readonly digest: string;
+  readonly proposedBy: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** `start`: only if the file was never seen before. `replace`: an operator asked for it (reload, apply). */
+  readonly intent: 'start' | 'replace';
+}
+
+export type ProposalOutcome =
+  | { readonly kind: 'created' | 'replaced' | 'same' }
+  /** This file was replaced by a newer one before: it is not proposed. */
+  | { readonly kind: 'stale'; readonly current: string }
+  /** The spec in ZooKeeper cannot be read: only an operator's proposal replaces it. */
+  | { readonly kind: 'unreadable'; readonly problem: string }
+  | { readonly kind: 'too-large'; readonly bytes: number };
+
+/** What came of a proposal, for people. */
+export function describeOutcome(
+  outcome: ProposalOutcome,
+  file: string,
+): { level: 'info' | 'warn' | 'error'; text: string } {
+  switch (outcome.kind) {
+    case 'created':
+      return { level: 'info', text: `${file} is the cluster's first configuration` };
+    case 'replaced':
+      return { level: 'info', text: `${file} is the cluster's configuration now` };
+    case 'same':
+      return { level: 'info', text: `${file} is what the cluster has` };
+    case 'stale':
+      return {
+        level: 'warn',
+        text: `${file} is older than the cluster's configuration (${outcome.current}) and is not proposed: bring the file up to date, or reload to make it the cluster's`,
+      };
+    case 'unreadable':
+      return {
+        level: 'error',
+        text: `the cluster's configuration in ZooKeeper cannot be read (${outcome.problem}); nothing is changed: reload on one host to replace it by its file`,
+      };
+    case 'too-large':
+      return {
+        level: 'error',
+        text: `${file}: its services take ${outcome.bytes} bytes, more than the ${MAX_PAYLOAD_BYTES} that ZooKeeper takes: shorten the prestart scripts`,
+      };
+  }
+}
+
+/** How many replaced specs are remembered, so that their files are known to be stale. */
+const EARLIER_KEPT = 100;
+const TRIES = 10;
+
+/** Puts a proposal to the cluster. Rejects with a StoreError when ZooKeeper does not answer. */
+export async function proposeSpec(store: Store, proposal: Proposal): Promise<ProposalOutcome> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await proposeOnce(store, proposal);
+    } catch (error) {
+      const overtaken = error instanceof StoreError && ['bad-version', 'node-exists', 'no-node'].includes(error.code);
+      if (!overtaken || attempt >= TRIES) throw error;
+    }
+  }
+}
+
+async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOutcome> {
+  const node = await store.get(SPEC);
+  if (!node) {
+    const data = encode(proposal, []);
+    if (data.length > MAX_PAYLOAD_BYTES) return { kind: 'too-large', bytes: data.length };
+    await store.create(SPEC, data, 'persistent');
+    // version 0 cannot be checked: the first compare-and-set needs a 1
+    await store.set(SPEC, data);
+    return { kind: 'created' };
+  }
+  const current = decodeSpecRecord(node.data, node.path);
+  if (!current.ok && proposal.intent === 'start') return { kind: 'unreadable', problem: current.problem };
+  if (current.ok) {
+    if (current.value.digest === proposal.digest) return { kind: 'same' };
+    if (proposal.intent === 'start' && current.value.earlier.includes(proposal.digest)) {
+      return { kind: 'stale', current: current.value.digest };
+    }
+  }
+  const earlier = current.ok ? [current.value.digest, ...current.value.earlier] : [];
+  const data = encode(proposal, earlier);
+  if (data.length > MAX_PAYLOAD_BYTES) return { kind: 'too-large', bytes: data.length };
+  await store.set(SPEC, data, node.version > 0 ? node.version : undefined);
+  return { kind: 'replaced' };
+}
+
+function encode(proposal: Proposal, earlier: readonly string[]): Buffer {
+  const kept = [...new Set(earlier)].filter((digest) => digest !== proposal.digest).slice(0, EARLIER_KEPT);
+  const record: SpecRecord = {
+    spec: proposal.spec,
+    digest: proposal.digest,
+    proposedBy: proposal.proposedBy,
+    at: proposal.at,
+    earlier: kept,
+  };
+  return encodeSpecRecord(record);
+}
