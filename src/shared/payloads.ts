@@ -113,6 +113,7 @@ const member = z.object({
   labels: z.record(z.string(), z.string()),
   software: z.string(),
   file: z.string(),
+  election: z.string(),
 });
 
 const hostIntent = z.object({
