@@ -160,7 +160,7 @@ describeOnHosts('labs', () => {
     expect(traces(two.id)).toEqual([]);
   });
 
-  describe('whose owner is killed', () => {
+  describe('made by another process', () => {
     const program = join(process.cwd(), `dist/lab-owner-${process.pid}.mjs`);
     beforeAll(async () => {
       await build({
@@ -168,7 +168,10 @@ describeOnHosts('labs', () => {
           contents: `import { Lab } from './lab.ts';
             const lab = await Lab.create({ hosts: 1, zookeeper: 1 });
             console.log(lab.id);
-            setInterval(() => {}, 1000);`,
+            if (process.argv[2] === 'once') {
+              console.log(await lab.host('w1').mustSh('hostname'));
+              await lab.destroy();
+            } else setInterval(() => {}, 1000);`,
           resolveDir: join(process.cwd(), 'test/harness'),
         },
         bundle: true,
@@ -193,14 +196,24 @@ describeOnHosts('labs', () => {
       };
     }
 
-    it('are gone soon after', async () => {
+    it('are gone soon after it is killed', async () => {
       const owner = await startOwner();
       expect(traces(owner.id)).not.toEqual([]);
       await owner.kill();
       await until(() => traces(owner.id).length === 0, { deadlineMs: 10_000, what: 'the lab to be gone' });
     });
 
-    it('together with the guardian are swept up when the next one is made', async () => {
+    it('can be made on a machine whose PID 1 is systemd', async () => {
+      const outer = await Lab.create({ hosts: 1 });
+      const machine = outer.host('w1');
+      const own = ['systemd-run', '--pipe', '--wait', '--quiet', '--property=Delegate=yes'];
+      const inner = await machine.run([...own, process.execPath, program, 'once'], { deadlineMs: 60_000 });
+      expect(inner).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f]{4}\nw1\n/) });
+      expect((await machine.sh('sh', '-c', 'ls /tmp /run/netns /sys/fs/cgroup')).stdout).not.toContain('swl-');
+      await outer.destroy();
+    });
+
+    it('are swept up by the next one when it was killed together with the guardian', async () => {
       const owner = await startOwner();
       const guardians = processesOf(owner.id).filter(({ command }) => command.includes('--when-input-ends'));
       expect(guardians).toHaveLength(1);

@@ -24,6 +24,8 @@ export async function runLive(stop: AbortSignal): Promise<void> {
     throw error;
   });
   try {
+    // Registered once, before the loop: an abort that came earlier ends the loop by itself.
+    const stopped = once(stop, 'abort');
     let shown = '';
     while (!stop.aborted) {
       // A host may be cut off in the middle of its answer.
@@ -32,15 +34,11 @@ export async function runLive(stop: AbortSignal): Promise<void> {
         console.log(`${process.stdout.isTTY ? CLEAR_SCREEN : ''}${table}\n${HINTS}`);
         shown = table;
       }
-      await Promise.race([new Promise((resolve) => setTimeout(resolve, REFRESH_MS)), aborted(stop)]);
+      await Promise.race([new Promise((resolve) => setTimeout(resolve, REFRESH_MS)), stopped]);
     }
   } finally {
     stopServing();
     await lab.destroy();
   }
   console.log('\nThe demo is removed.');
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort');
 }
