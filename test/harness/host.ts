@@ -140,8 +140,8 @@ export class Host {
 
   /** The command line that runs `argv` on the host. */
   enter(argv: readonly string[]): string[] {
-    const path = `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
-    return ['nsenter', '-t', String(this.pid), '-a', '/usr/bin/env', '-i', `PATH=${path}`, 'HOME=/root', ...argv];
+    const environment = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];
+    return ['nsenter', '-t', String(this.pid), '-a', '/usr/bin/env', '-i', ...environment, ...argv];
   }
 
   /** `systemctl ARGS`; another exit status than 0 rejects. */

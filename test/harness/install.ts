@@ -1,4 +1,4 @@
-/** Installing ServiceWatcher on a host of a lab: the unit of `deploy/`, the program of `dist/`. */
+/** Installing ServiceWatcher on a host of a lab: the very unit of `deploy/`, the program of `dist/`. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface InstallOptions {
 
 export const CONFIG_FILE = '/etc/servicewatcher/config.yml';
 const START_DEADLINE_MS = 60_000;
-const PACKAGED_COMMAND = '/usr/bin/env node /usr/lib/servicewatcher/cli.js';
+const INSTALLED_CLI = '/usr/lib/servicewatcher/cli.js';
 
 /**
  * Writes configuration, unit, and the command `servicewatcher`, and starts the daemon; resolves when it is ready. A
@@ -28,17 +28,14 @@ export async function install(host: Host, options: InstallOptions): Promise<void
   const cli = options.cli ?? join(projectRoot, 'dist/cli.js');
   if (!existsSync(cli)) throw new Error(`no ${cli}: run npm run build`);
   const unit = await readFile(join(projectRoot, 'deploy/servicewatcher.service'), 'utf8');
-  if (!unit.includes(PACKAGED_COMMAND)) {
-    throw new Error(
-      `deploy/servicewatcher.service does not run "${PACKAGED_COMMAND}" any more: adapt test/harness/install.ts`,
-    );
-  }
-  const command = `${process.execPath} ${cli}`;
-  await host.write('/etc/systemd/system/servicewatcher.service', unit.replaceAll(PACKAGED_COMMAND, command));
+  if (!unit.includes(INSTALLED_CLI)) throw new Error(`deploy/servicewatcher.service does not run ${INSTALLED_CLI}`);
+  await host.write('/etc/systemd/system/servicewatcher.service', unit);
+  // A copy: the daemon may see neither homes nor the machine's /tmp, and a build in between must not change it.
+  await host.write(INSTALLED_CLI, await readFile(cli, 'utf8'), 0o755);
   if (options.dropIn !== undefined) {
     await host.write('/etc/systemd/system/servicewatcher.service.d/lab.conf', options.dropIn);
   }
-  await host.write('/usr/local/bin/servicewatcher', `#!/bin/sh\nexec ${command} "$@"\n`, 0o755);
+  await host.write('/usr/local/bin/servicewatcher', `#!/bin/sh\nexec node ${INSTALLED_CLI} "$@"\n`, 0o755);
   await host.write(CONFIG_FILE, options.config);
   if (!host.running) return;
   await host.systemctl('daemon-reload');

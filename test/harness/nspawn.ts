@@ -1,6 +1,6 @@
 /** How systemd-nspawn is told to boot a host, and where its systemd is then found. */
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { nspawnNetworkOption } from './network.ts';
 import { projectRoot } from './project.ts';
 
@@ -30,7 +30,7 @@ export function nspawnCommand({ namespace, machine, hostname, disk }: NspawnOpti
     `--machine=${machine}`,
     `--hostname=${hostname}`,
     `--directory=${disk}`,
-    ...bindMounts().map((path) => `--bind-ro=${path.replaceAll(':', '\\:')}`),
+    ...bindMounts(),
     '--resolv-conf=off',
     '--timezone=off',
     '--link-journal=no',
@@ -39,11 +39,13 @@ export function nspawnCommand({ namespace, machine, hostname, disk }: NspawnOpti
   ];
 }
 
-/** A host's disk shows this machine's root file system only, and a host's /tmp is its own: bind what may lie elsewhere. */
+/**
+ * The checkout, as a host's disk shows this machine's root file system only and its /tmp is its own; and the Node that
+ * runs this, where units find it before any other.
+ */
 function bindMounts(): string[] {
-  const isElsewhere = (path: string) =>
-    statSync(path).dev !== statSync('/').dev || /^\/(tmp|run|dev)\//.test(path) || path === projectRoot;
-  return [projectRoot, process.execPath].filter(isElsewhere);
+  const quoted = (path: string) => path.replaceAll(':', '\\:');
+  return [`--bind-ro=${quoted(projectRoot)}`, `--bind-ro=${quoted(process.execPath)}:/usr/local/bin/node`];
 }
 
 /** The pid of the systemd that nspawn started; undefined as long as there is none. Throws when nspawn ended. */
