@@ -1,6 +1,4 @@
 /** Paths of znodes: which are allowed, and how a path below the chroot becomes a path on the server. */
-import { StoreError } from '../store.ts';
-
 /** First and last code unit of what ZooKeeper refuses in a path (PathUtils.validatePath of ZooKeeper 3.8). */
 const FORBIDDEN = [
   [0x00, 0x1f],
@@ -23,13 +21,6 @@ export function pathFault(path: string): string | undefined {
   if (path.split('').some((character) => isForbidden(character.charCodeAt(0))))
     return 'it holds a character that ZooKeeper does not allow';
   return undefined;
-}
-
-/** Throws a `StoreError` when `path` cannot be one of a znode. */
-export function checkPath(path: string): void {
-  const fault = pathFault(path);
-  if (fault !== undefined)
-    throw new StoreError('other', path, `${JSON.stringify(path)} is no path of a znode: ${fault}`);
 }
 
 /** The path that holds `path`; `/` for the first level and for `/` itself. */

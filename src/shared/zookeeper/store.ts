@@ -4,7 +4,6 @@ import type { Logger } from '../log.ts';
 import { compare } from '../names.ts';
 import {
   type CreateMode,
-  MAX_PAYLOAD_BYTES,
   type Operation,
   type OperationResult,
   type SessionState,
@@ -14,9 +13,10 @@ import {
   type Znode,
 } from '../store.ts';
 import type { WireOperation, WireResult, ZnodeStat } from './calls.ts';
+import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from './checks.ts';
 import { calls } from './client.ts';
 import { Connection, isStoreError } from './connection.ts';
-import { Chroot, checkPath, parentOf } from './paths.ts';
+import { Chroot, parentOf } from './paths.ts';
 import type { Lane } from './request-queue.ts';
 import { Watches } from './watches.ts';
 
@@ -32,9 +32,6 @@ export interface ConnectOptions {
   /** For jitter; default `Math.random`. */
   readonly random?: () => number;
 }
-
-const ANY_VERSION = -1;
-const MAX_INT32 = 0x7fff_ffff;
 
 /** Begins to connect, and goes on until it is closed. Throws only on options that cannot be used (a server's address, the chroot). */
 export function connect(options: ConnectOptions): Store {
@@ -109,11 +106,7 @@ class ZooKeeperStore implements Store {
   async transaction(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return [];
     const wire = operations.map((operation) => this.toWire(operation));
-    const bytes = wire.reduce(
-      (sum, operation) => sum + operation.path.length + ('data' in operation ? operation.data.length : 0),
-      0,
-    );
-    checkSize(operations[0]?.path ?? '/', bytes);
+    checkSize(operations[0]?.path ?? '/', operationBytes(operations));
     const paths = operations.map(({ path }) => path);
     const results = await this.connection.request(paths, () => calls.transaction(wire));
     return operations.map((operation, index) => this.toResult(operation, results[index]));
@@ -208,27 +201,6 @@ class ZooKeeperStore implements Store {
         return { op: operation.op };
     }
   }
-}
-
-/**
- * What is sent for a version asked for. Only versions from 1 on can be asked for: 0 has meant "any" in the client library,
- * and a fence that a mistake turns off would not be noticed.
- */
-function checkVersion(path: string, version: number | undefined): number {
-  if (version === undefined) return ANY_VERSION;
-  if (Number.isInteger(version) && version > 0 && version <= MAX_INT32) return version;
-  throw new StoreError(
-    'other',
-    path,
-    `${path}: version ${version} cannot be asked for, only 1 and above; write the znode once more first`,
-  );
-}
-
-function checkSize(path: string, bytes: number): void {
-  if (bytes <= MAX_PAYLOAD_BYTES) return;
-  const kib = (n: number) => Math.ceil(n / 1024);
-  const what = `${path}: ${kib(bytes)} KiB are too much for ZooKeeper, of which ${kib(MAX_PAYLOAD_BYTES)} KiB are allowed at once`;
-  throw new StoreError('too-large', path, `${what}; write less, or in several parts`);
 }
 
 /** A change that was seen is delivered ahead of whatever else was asked for. */

@@ -1,0 +1,338 @@
+/** A client of the pretended ensemble: its states, its requests, and what happens to them when the link fails. */
+import { compare } from '../../src/shared/names.ts';
+import {
+  type CreateMode,
+  type Operation,
+  type OperationResult,
+  type SessionState,
+  type Store,
+  StoreError,
+  type StoreErrorCode,
+  type Watch,
+  type Znode,
+} from '../../src/shared/store.ts';
+import type { WatchEvent, WireOperation, WireResult } from '../../src/shared/zookeeper/calls.ts';
+import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from '../../src/shared/zookeeper/checks.ts';
+import { parentOf } from '../../src/shared/zookeeper/paths.ts';
+import { Watches } from '../../src/shared/zookeeper/watches.ts';
+import type { FakeEnsemble } from './store.ts';
+import { FakeLink } from './store-link.ts';
+
+interface Pending {
+  sent: boolean;
+  send(): void;
+  fail(code: StoreErrorCode): void;
+}
+
+type Answer<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: StoreErrorCode; readonly path: string };
+
+const RECONNECT_MS = 20;
+const CLOSE_DEADLINE_MS = 2000;
+
+export class FakeStore implements Store {
+  private current: SessionState = { kind: 'connecting' };
+  private session: string | undefined;
+  private readonly listeners = new Set<(state: SessionState) => void>();
+  private readonly pending = new Set<Pending>();
+  private readonly link: FakeLink;
+  private readonly watches: Watches;
+  private dialling = false;
+  private killed = false;
+  private losingAnswer = false;
+  private cancelSuspension = () => {};
+  private finishClose: (() => void) | undefined;
+
+  constructor(
+    private readonly ensemble: FakeEnsemble,
+    private readonly timeoutMs: number,
+  ) {
+    const { clock, log, random, latencyMs } = ensemble;
+    this.link = new FakeLink(clock, latencyMs);
+    this.watches = new Watches({ clock, log, random, connected: () => this.current.kind === 'connected' });
+  }
+
+  get state(): SessionState {
+    return this.current;
+  }
+
+  onState(listener: (state: SessionState) => void): () => void {
+    const own = (state: SessionState) => listener(state);
+    this.listeners.add(own);
+    return () => void this.listeners.delete(own);
+  }
+
+  get(path: string): Promise<Znode | undefined> {
+    return this.read(path, () => this.znode(path));
+  }
+
+  children(path: string): Promise<string[] | undefined> {
+    return this.read(path, () => this.names(path));
+  }
+
+  async create(path: string, data: Buffer, mode: CreateMode): Promise<string> {
+    const [result] = await this.write([{ op: 'create', path, data, mode }]);
+    return result?.path ?? path;
+  }
+
+  async set(path: string, data: Buffer, version?: number): Promise<number> {
+    const [result] = await this.write([{ op: 'set', path, data, version: checkVersion(path, version) }]);
+    return result?.version ?? Number.NaN;
+  }
+
+  async remove(path: string, version?: number): Promise<void> {
+    await this.write([{ op: 'remove', path, version: checkVersion(path, version) }]);
+  }
+
+  async ensure(path: string): Promise<void> {
+    if ((await this.get(path)) !== undefined) return;
+    if (path !== '/') await this.ensure(parentOf(path));
+    await this.create(path, Buffer.alloc(0), 'persistent').catch((error: unknown) => {
+      if (!(error instanceof StoreError) || error.code !== 'node-exists') throw error;
+    });
+  }
+
+  async transaction(operations: readonly Operation[]): Promise<OperationResult[]> {
+    if (operations.length === 0) return [];
+    const results = await this.write(operations.map(toWire));
+    return operations.map(({ op, path }, index): OperationResult => {
+      const result = results[index];
+      if (op === 'create') return { op, path: result?.path ?? path };
+      if (op === 'set') return { op, version: result?.version ?? Number.NaN };
+      return { op };
+    });
+  }
+
+  watch(path: string, listener: (node: Znode | undefined) => void): Watch {
+    checkPath(path);
+    const same = (a: Znode | undefined, b: Znode | undefined) => a?.czxid === b?.czxid && a?.mzxid === b?.mzxid;
+    return this.watches.open('data', path, () => this.get(path), same, listener);
+  }
+
+  watchChildren(path: string, listener: (names: readonly string[] | undefined) => void): Watch {
+    checkPath(path);
+    const text = (names: readonly string[] | undefined) => names?.join('/');
+    return this.watches.open(
+      'children',
+      path,
+      () => this.children(path),
+      (a, b) => text(a) === text(b),
+      listener,
+    );
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.current.kind === 'closed') {
+        resolve();
+        return;
+      }
+      for (const entry of [...this.pending]) if (!entry.sent) entry.fail('closed');
+      const connected = this.current.kind === 'connected';
+      this.watches.closeAll();
+      this.become({ kind: 'closed' });
+      const cancel = this.ensemble.clock.after(CLOSE_DEADLINE_MS, () => this.finishClose?.());
+      this.finishClose = () => {
+        cancel();
+        this.kill();
+        resolve();
+      };
+      if (this.session === undefined) this.finishClose();
+      else if (connected) this.endSession(this.session);
+    });
+  }
+
+  // Faults, and what the ensemble calls.
+
+  /** The cable is cut so that nothing is noticed (`silent`), or the connection is reset (`reset`); until `heal`. */
+  cut(how: 'silent' | 'reset'): void {
+    if (how === 'reset') {
+      this.onReset('the connection was reset');
+      this.link.reset();
+      return;
+    }
+    this.link.silence();
+    if (this.session !== undefined) this.ensemble.loseSight(this.session);
+    this.cancelSuspension();
+    this.cancelSuspension = this.ensemble.clock.after((this.timeoutMs * 2) / 3, () => {
+      this.link.abandon();
+      this.suspend('no answer for two thirds of the session timeout');
+    });
+  }
+
+  /** The cable is whole again. */
+  heal(): void {
+    this.cancelSuspension();
+    if (this.session !== undefined && this.current.kind === 'connected') this.ensemble.resumeSession(this.session);
+    this.link.heal();
+    this.dial();
+  }
+
+  /** The next request is done, but the connection is reset before its answer arrives. */
+  loseNextAnswer(): void {
+    this.losingAnswer = true;
+  }
+
+  /** The process dies: it neither says nor hears anything any more; its session runs out. */
+  kill(): void {
+    this.killed = true;
+    this.cancelSuspension();
+    if (this.session !== undefined) this.ensemble.loseSight(this.session);
+    this.link.reset();
+    this.listeners.clear();
+    this.watches.closeAll();
+    this.ensemble.forget(this);
+  }
+
+  /** The server ends the connection. */
+  onReset(why: string): void {
+    if (this.killed) return;
+    if (this.session !== undefined) this.ensemble.loseSight(this.session);
+    this.link.abandon();
+    this.suspend(why);
+  }
+
+  /** Events of watches on their way to this client. */
+  notify(events: readonly WatchEvent[]): void {
+    if (this.killed || this.current.kind !== 'connected') return;
+    this.link.send('answer', () => {
+      for (const event of events) this.watches.event(event);
+    });
+  }
+
+  /** Tries to connect, if it makes sense; harmless at any time. */
+  dial(): void {
+    if (this.dialling || this.killed || this.current.kind === 'connected') return;
+    this.dialling = true;
+    this.ensemble.clock.after(RECONNECT_MS, () => {
+      this.dialling = false;
+      if (!this.killed && this.ensemble.isServing && this.link.state === 'up') this.shakeHands();
+    });
+  }
+
+  private shakeHands(): void {
+    if (this.current.kind === 'connected') return;
+    const session = this.session ?? this.ensemble.openSession(this, this.timeoutMs);
+    if (!this.ensemble.resumeSession(session)) {
+      this.session = undefined;
+      for (const entry of [...this.pending]) entry.fail('session-lost');
+      if (this.finishClose !== undefined) this.finishClose();
+      else this.become({ kind: 'lost', session });
+      this.dial();
+      return;
+    }
+    this.session = session;
+    if (this.finishClose !== undefined) {
+      this.endSession(session);
+      return;
+    }
+    this.become({ kind: 'connected', session, timeoutMs: this.timeoutMs, server: 'fake' });
+    for (const entry of [...this.pending]) entry.send();
+    this.watches.connected();
+  }
+
+  private endSession(session: string): void {
+    this.link.send('request', () => {
+      this.ensemble.endSession(session);
+      this.link.send('answer', () => this.finishClose?.());
+    });
+  }
+
+  private suspend(why: string): void {
+    this.cancelSuspension();
+    for (const entry of [...this.pending]) if (entry.sent) entry.fail('connection-loss');
+    if (this.current.kind === 'connected') this.become({ kind: 'suspended', session: this.current.session, why });
+    if (this.link.state === 'up') this.dial();
+  }
+
+  private become(state: SessionState): void {
+    if (this.current.kind === 'closed') return;
+    this.current = state;
+    for (const listener of [...this.listeners]) if (this.listeners.has(listener)) listener(state);
+  }
+
+  private async read<T>(path: string, look: () => T): Promise<T> {
+    checkPath(path);
+    return await this.request(path, () => ({ ok: true, value: look() }));
+  }
+
+  private async write(operations: readonly WireOperation[]): Promise<readonly WireResult[]> {
+    for (const { path } of operations) checkPath(path);
+    const first = operations[0]?.path ?? '/';
+    checkSize(first, operationBytes(operations));
+    return await this.request(first, (session) => {
+      const applied = this.ensemble.apply(session, operations);
+      if (applied.ok) return { ok: true, value: applied.results };
+      return { ok: false, code: applied.code, path: operations[applied.index]?.path ?? first };
+    });
+  }
+
+  /** `serve` is what the server does when the request reaches it. */
+  private request<T>(path: string, serve: (session: string) => Answer<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settle = (then: () => void) => {
+        if (!this.pending.delete(entry)) return;
+        cancel();
+        then();
+      };
+      const fail = (code: StoreErrorCode, at = path) =>
+        settle(() => reject(new StoreError(code, at, `ZooKeeper, ${at}: ${code}`)));
+      const entry: Pending = {
+        sent: false,
+        fail,
+        send: () => {
+          entry.sent = true;
+          this.exchange(serve, (answer) =>
+            answer.ok ? settle(() => resolve(answer.value)) : fail(answer.code, answer.path),
+          );
+        },
+      };
+      const cancel = this.ensemble.clock.after(this.timeoutMs, () => fail('deadline'));
+      this.pending.add(entry);
+      if (this.current.kind === 'closed') fail('closed');
+      else if (this.current.kind === 'connected') entry.send();
+    });
+  }
+
+  private exchange<T>(serve: (session: string) => Answer<T>, onAnswer: (answer: Answer<T>) => void): void {
+    const { session } = this;
+    if (session === undefined) return;
+    const isLost = this.losingAnswer;
+    this.losingAnswer = false;
+    this.link.send('request', () => {
+      const answer = serve(session);
+      if (isLost) this.onReset('the connection was reset before the answer');
+      else this.link.send('answer', () => onAnswer(answer));
+    });
+  }
+
+  private znode(path: string): Znode | undefined {
+    const node = this.ensemble.tree.get(path);
+    if (node === undefined) return undefined;
+    const { data, version, czxid, mzxid, owner } = node;
+    const znode = { path, data: Buffer.from(data), version, czxid, mzxid };
+    return owner === undefined ? znode : { ...znode, owner };
+  }
+
+  private names(path: string): string[] | undefined {
+    const node = this.ensemble.tree.get(path);
+    return node === undefined ? undefined : [...node.children].sort(compare);
+  }
+}
+
+function toWire(operation: Operation): WireOperation {
+  switch (operation.op) {
+    case 'create':
+      return operation;
+    case 'exists':
+      return { op: 'check', path: operation.path, version: ANY_VERSION };
+    case 'check':
+    case 'remove':
+      return { op: operation.op, path: operation.path, version: checkVersion(operation.path, operation.version) };
+    case 'set': {
+      const { path, data, version } = operation;
+      return { op: 'set', path, data, version: checkVersion(path, version) };
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * A pretended ZooKeeper ensemble and its clients, for tests and simulations: no real time, no randomness, no network. The
+ * same contract tests run on it and on the real one.
+ */
+import type { Clock } from '../../src/shared/clock.ts';
+import type { Logger } from '../../src/shared/log.ts';
+import { FakeStore } from './store-client.ts';
+import { ZnodeTree } from './store-tree.ts';
+
+export { FakeStore } from './store-client.ts';
+
+export interface FakeEnsembleOptions {
+  readonly clock: Clock;
+  readonly log?: Logger;
+  /** How long each message takes one way, in ms; default 1. */
+  readonly latencyMs?: () => number;
+  /** For the jitter of retries; default a constant. */
+  readonly random?: () => number;
+  /** Grain of expiry: a session ends up to this much later than its timeout, in ms; default 0. */
+  readonly tickMs?: number;
+}
+
+interface Session {
+  readonly id: string;
+  readonly timeoutMs: number;
+  readonly client: FakeStore;
+  cancelExpiry: () => void;
+}
+
+const SILENT_LOG: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export class FakeEnsemble {
+  readonly tree = new ZnodeTree();
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly latencyMs: () => number;
+  readonly random: () => number;
+  private readonly tickMs: number;
+  private readonly clients = new Set<FakeStore>();
+  private readonly sessions = new Map<string, Session>();
+  private sessionCount = 0;
+  private serving = true;
+
+  constructor(options: FakeEnsembleOptions) {
+    this.clock = options.clock;
+    this.log = options.log ?? SILENT_LOG;
+    this.latencyMs = options.latencyMs ?? (() => 1);
+    this.random = options.random ?? (() => 0.5);
+    this.tickMs = options.tickMs ?? 0;
+  }
+
+  /** A client that begins to connect at once. */
+  connect(options: { readonly sessionTimeoutMs?: number } = {}): FakeStore {
+    const client = new FakeStore(this, options.sessionTimeoutMs ?? 4000);
+    this.clients.add(client);
+    client.dial();
+    return client;
+  }
+
+  get isServing(): boolean {
+    return this.serving;
+  }
+
+  /** No quorum: every connection is reset, nobody can connect, and no session expires. */
+  stop(): void {
+    this.serving = false;
+    for (const session of this.sessions.values()) session.cancelExpiry();
+    for (const client of this.clients) client.onReset('the ensemble has no quorum');
+  }
+
+  /** A quorum again: every session has its whole timeout to come back. */
+  start(): void {
+    this.serving = true;
+    for (const session of this.sessions.values()) this.awaitExpiry(session);
+    for (const client of this.clients) client.dial();
+  }
+
+  /** Ends a session now, as if its timeout had passed; its client learns it as a real one would. */
+  expire(id: string): void {
+    const session = this.sessions.get(id);
+    this.endSession(id);
+    session?.client.onReset('the session expired');
+  }
+
+  /** Answers the id of a new session. */
+  openSession(client: FakeStore, timeoutMs: number): string {
+    this.sessionCount += 1;
+    const id = (0x1000_0000 + this.sessionCount).toString(16);
+    this.sessions.set(id, { id, timeoutMs, client, cancelExpiry: () => {} });
+    return id;
+  }
+
+  /** The session's client is heard of again; false when the session is gone. */
+  resumeSession(id: string): boolean {
+    const session = this.sessions.get(id);
+    session?.cancelExpiry();
+    return session !== undefined;
+  }
+
+  /** Nothing is heard of the session's client any more: its time runs. */
+  loseSight(id: string): void {
+    const session = this.sessions.get(id);
+    if (session !== undefined && this.serving) this.awaitExpiry(session);
+  }
+
+  /** Removes the session and its ephemerals. */
+  endSession(id: string): void {
+    this.sessions.get(id)?.cancelExpiry();
+    this.sessions.delete(id);
+    const removals = this.tree.ephemeralsOf(id).map((path) => ({ op: 'remove', path, version: -1 }) as const);
+    if (removals.length > 0) this.apply(id, removals);
+  }
+
+  /** Applies a transaction and sends the events of watches. */
+  apply(session: string, operations: Parameters<ZnodeTree['apply']>[1]): ReturnType<ZnodeTree['apply']> {
+    const applied = this.tree.apply(session, operations);
+    if (applied.ok) for (const client of this.clients) client.notify(applied.events);
+    return applied;
+  }
+
+  forget(client: FakeStore): void {
+    this.clients.delete(client);
+  }
+
+  private awaitExpiry(session: Session): void {
+    session.cancelExpiry();
+    const due = this.clock.now() + session.timeoutMs;
+    const rounded = this.tickMs > 0 ? Math.ceil(due / this.tickMs) * this.tickMs : due;
+    session.cancelExpiry = this.clock.after(rounded - this.clock.now(), () => this.endSession(session.id));
+  }
+}
