@@ -7,7 +7,7 @@
 export type Isolation = 'keep' | 'stop';
 
 interface ServiceBase {
-  /** Name as written in the configuration, without `.service` and without `@`. */
+  /** Name as written in the configuration, without `.service`; global and shared ones may be an instance, `a@b`. */
   readonly name: string;
   /** `false`: placed nowhere, and stopped where it runs. */
   readonly enabled: boolean;

@@ -224,6 +224,12 @@ describe('services', () => {
   });
 });
 
+test('a tag that means nothing here is warned of, one of YAML itself is not', () => {
+  expect(warnings('- {name: !!str a, count: !!int 1, enabled: !flag yes}')).toEqual([
+    'c.yml:3:44: Unresolved tag: !flag; the tag is ignored',
+  ]);
+});
+
 describe('prestart', () => {
   test('services may refer to themselves and to each other, with or without .service', () => {
     expect(
