@@ -74,9 +74,14 @@ export interface Systemd {
   /** Queues a start job (mode `replace`) and awaits its end. */
   start(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
   stop(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
+  /** A unit that has not failed, or does not exist, has nothing to reset: this is no error. */
   resetFailed(unit: string): Promise<void>;
+  /** systemd forgets it (`success`, `none`) soon after a unit has become inactive; a failed one keeps it. */
   exitInfo(unit: string): Promise<ExitInfo>;
-  /** Starts a transient `Type=oneshot` service and awaits the end of its start job, which is the end of the command. */
+  /**
+   * Starts a transient `Type=oneshot` service and awaits the end of its start job, which is the end of the command. One of
+   * the same name that is left from before is stopped or reset first. When aborted, it is stopped, then this rejects.
+   */
   run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome>;
   close(): Promise<void>;
 }

@@ -98,7 +98,10 @@ export class FakeConnection implements Systemd {
       if (active !== 'inactive' && active !== 'failed') await this.stop(command.unit, deadlineMs, signal);
       return await this.#job(() => this.#systemd.runTransient(command), deadlineMs, signal);
     } catch (error) {
-      if (signal.aborted && this.#connected) this.#systemd.unit(command.unit)?.stop();
+      if (signal.aborted && this.#connected) {
+        await this.stop(command.unit, deadlineMs, new AbortController().signal);
+        await this.resetFailed(command.unit);
+      }
       throw error;
     }
   }

@@ -10,8 +10,12 @@ const START_LIMIT_INTERVAL_MS = 10_000;
 
 const SIGKILL = 9;
 const SIGTERM = 15;
-/** Signals that systemd takes for a clean end: SIGHUP, SIGINT, SIGPIPE, SIGTERM (systemd.service(5), SuccessExitStatus). */
+/**
+ * Signals that systemd takes for a clean end of a daemon: SIGHUP, SIGINT, SIGPIPE, SIGTERM; of a command: none
+ * (systemd.service(5), SuccessExitStatus).
+ */
 const CLEAN_SIGNALS: ReadonlySet<number> = new Set([1, 2, 13, SIGTERM]);
+const NO_SIGNALS: ReadonlySet<number> = new Set();
 const CLEAN: ExitInfo = { result: 'success', code: 'none', status: 0 };
 
 /** A queued job; equal requests share one. */
@@ -95,9 +99,14 @@ export class FakeUnit {
     }
   }
 
-  resetFailed(): void {
+  /** The start limit begins anew. */
+  forgetStarts(): void {
     this.#starts = [];
-    if (this.active === 'failed') this.#enter('inactive', 'dead', CLEAN);
+  }
+
+  resetFailed(): void {
+    this.forgetStarts();
+    if (this.active === 'failed') this.#unload();
   }
 
   #activate(): void {
@@ -105,7 +114,8 @@ export class FakeUnit {
     const now = this.#clock.now();
     this.#starts = this.#starts.filter((start) => now - start < START_LIMIT_INTERVAL_MS);
     if (this.#starts.length >= START_LIMIT_BURST) {
-      this.#enter('failed', 'failed', { ...this.exit, result: 'start-limit-hit' });
+      const result = this.exit.result === 'success' ? 'start-limit-hit' : this.exit.result;
+      this.#enter('failed', 'failed', { ...this.exit, result });
       this.#endJob({ kind: 'failed' });
       return;
     }
@@ -150,11 +160,18 @@ export class FakeUnit {
   #died(exit: ExitInfo): void {
     this.#cancelTimer();
     const early = this.active === 'activating' && this.#type === 'notify';
-    const result = exit.result === 'success' ? resultOf(exit, early) : exit.result;
-    if (result === 'success') this.#enter('inactive', 'dead', { ...exit, result });
+    const cleanSignals = this.#type === 'notify' ? CLEAN_SIGNALS : NO_SIGNALS;
+    const result = exit.result === 'success' ? resultOf(exit, early, cleanSignals) : exit.result;
+    if (result === 'success') this.#unload();
     else this.#enter('failed', 'failed', { ...exit, result });
     if (this.#job?.waiting) this.#activate();
     else this.#endJob({ kind: this.#job?.kind === 'stop' || result === 'success' ? 'done' : 'failed' });
+  }
+
+  /** A unit that is inactive is soon forgotten with its past, unless another unit refers to it. */
+  #unload(): void {
+    this.#starts = [];
+    this.#enter('inactive', 'dead', CLEAN);
   }
 
   #enter(active: ActiveState, sub: string, exit: ExitInfo): void {
@@ -184,8 +201,8 @@ export class FakeUnit {
 }
 
 /** @param early it ended before it was ready, which is a failure even of a clean end (systemd calls it `protocol`). */
-function resultOf(exit: ExitInfo, early: boolean): string {
+function resultOf(exit: ExitInfo, early: boolean, cleanSignals: ReadonlySet<number>): string {
   if (exit.code === 'exited' && exit.status !== 0) return 'exit-code';
-  if (exit.code === 'killed' && !CLEAN_SIGNALS.has(exit.status)) return 'signal';
+  if (exit.code === 'killed' && !cleanSignals.has(exit.status)) return 'signal';
   return early ? 'protocol' : 'success';
 }

@@ -65,7 +65,9 @@ export class FakeSystemd {
     this.#units.get(this.#realName(unit))?.kill(signal);
   }
 
+  /** `systemctl daemon-reload` by hand: systemd forgets how often units were started. */
   daemonReload(): void {
+    for (const unit of this.#units.values()) unit.forgetStarts();
     for (const connection of this.#connections) connection.tellReloaded();
   }
 

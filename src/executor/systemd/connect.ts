@@ -106,11 +106,10 @@ class SystemdOverDBus implements Systemd {
     try {
       const outcome = await this.#runOnce(command, signal);
       if (outcome.kind !== 'refused' || outcome.error !== `${SYSTEMD}.UnitExists`) return outcome;
-      await this.stop(command.unit, CLEAR_DEADLINE_MS, signal);
-      await this.resetFailed(command.unit);
+      await this.#clear(command.unit, signal);
       return await this.#runOnce(command, signal);
     } catch (error) {
-      if (signal.aborted && this.connected) await this.#stopAborted(command.unit);
+      if (signal.aborted && this.connected) await this.#clearAborted(command.unit);
       throw error;
     }
   }
@@ -161,11 +160,19 @@ class SystemdOverDBus implements Systemd {
     return await this.#job('StartTransientUnit', TRANSIENT_SIGNATURE, transientUnit(command), deadlineMs, signal);
   }
 
-  async #stopAborted(unit: string): Promise<void> {
+  /** Ends what is left of a transient unit, and forgets that it failed: a command that is stopped counts as failed. */
+  async #clear(unit: string, signal: AbortSignal): Promise<void> {
+    await this.stop(unit, CLEAR_DEADLINE_MS, signal);
+    await this.resetFailed(unit);
+  }
+
+  async #clearAborted(unit: string): Promise<void> {
     try {
-      await this.#manager('StopUnit', 'ss', [unit, 'replace']);
+      await this.#clear(unit, new AbortController().signal);
     } catch (error) {
-      if (!isNotLoaded(error)) this.#options.log.warn(`Could not stop ${unit}`, { error: String(error) });
+      this.#options.log.warn(`Could not stop ${unit}, which is no longer wanted; its time limit will`, {
+        error: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 

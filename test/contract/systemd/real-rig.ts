@@ -7,12 +7,15 @@ import type { Host } from '../../harness/host.ts';
 import { addUnits, service } from '../../harness/units.ts';
 import type { Rig } from './rig.ts';
 
-/** Keeps what is logged as an error, so that a test can demand that there was none. */
-export class ErrorLog implements Logger {
+/** Keeps warnings and errors, so that a test can demand one, or that there was none. */
+export class KeptLog implements Logger {
   readonly errors: string[] = [];
+  readonly warnings: string[] = [];
   debug(): void {}
   info(): void {}
-  warn(): void {}
+  warn(message: string): void {
+    this.warnings.push(message);
+  }
   error(message: string, fields?: object): void {
     this.errors.push(`${message} ${JSON.stringify(fields)}`);
   }
@@ -45,6 +48,8 @@ export function realRig(host: Host, log: Logger): Rig {
       await host.systemctl('daemon-reload');
     },
     async restartBus() {
+      // Several tests do this within the ten seconds in which systemd allows five starts.
+      await host.systemctl('reset-failed', 'dbus.service', 'dbus.socket');
       await host.systemctl('restart', 'dbus.service');
     },
     command: ({ afterMs, exitStatus }) => ['/bin/sh', '-c', `sleep ${afterMs / 1000}; exit ${exitStatus}`],

@@ -2,14 +2,14 @@ import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { Lab } from '../../harness/lab.ts';
 import { describeOnHosts } from '../../harness/requirements.ts';
 import { connectionCases } from './connection-cases.ts';
-import { ErrorLog, realRig } from './real-rig.ts';
+import { KeptLog, realRig } from './real-rig.ts';
 import type { Rig } from './rig.ts';
 import { unitCases } from './unit-cases.ts';
 
 describeOnHosts('the systemd of a host', () => {
   let lab: Lab;
   let rig: Rig;
-  const log = new ErrorLog();
+  const log = new KeptLog();
   beforeAll(async () => {
     lab = await Lab.create({ hosts: 1 });
     rig = realRig(lab.host('w1'), log);
