@@ -26,6 +26,7 @@ const demo = spawn(process.execPath, [outfile, ...args], { cwd: root, stdio: 'in
 // Ctrl-C reaches the demo by itself; this process waits until it has tidied up.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => demo.kill('SIGTERM'));
-demo.on('exit', (code) => {
+demo.on('exit', (code, signal) => {
+  if (signal !== null) console.error(`The demo was ended by ${signal}. What it had started is being removed.`);
   process.exitCode = code ?? 1;
 });

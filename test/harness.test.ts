@@ -160,6 +160,14 @@ describeOnHosts('labs', () => {
     expect(traces(two.id)).toEqual([]);
   });
 
+  it('are removed by their owner when their guardian was killed', async () => {
+    const lab = await Lab.create({ hosts: 1 });
+    const guardian = processesOf(lab.id).find(({ command }) => command.includes('--when-input-ends'));
+    process.kill(guardian?.pid ?? Number.NaN, 'SIGKILL');
+    await lab.destroy();
+    expect(traces(lab.id)).toEqual([]);
+  });
+
   describe('made by another process', () => {
     const program = join(process.cwd(), `dist/lab-owner-${process.pid}.mjs`);
     beforeAll(async () => {

@@ -29,12 +29,13 @@ function untilInterrupted(): AbortSignal {
   return controller.signal;
 }
 
+// Until it is known better: a demo that ends without a word has failed.
+process.exitCode = 1;
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
   },
 );

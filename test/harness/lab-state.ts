@@ -63,12 +63,16 @@ export async function claimLab(): Promise<{ names: LabNames; guardian: ChildProc
   return { names, guardian };
 }
 
-/** Removes the lab and all its processes. */
+/** Removes the lab and all its processes. May be called again. */
 export async function disposeLab(names: LabNames, guardian: ChildProcess): Promise<void> {
-  guardian.ref();
-  const gone = guardian.exitCode === null ? once(guardian, 'exit') : Promise.resolve();
-  guardian.stdin?.end();
-  await gone;
+  if (guardian.exitCode === null && guardian.signalCode === null) {
+    guardian.ref();
+    const gone = once(guardian, 'exit');
+    guardian.stdin?.end();
+    await gone;
+  }
+  // A guardian that was killed did nothing.
+  if (guardian.signalCode !== null) await mustRun(['sh', ...disposeArgs(names)]);
   if (existsSync(names.folder) || existsSync(names.controlGroup)) {
     throw new Error(`lab ${names.id} is not wholly removed: see ${names.folder} and ${names.controlGroup}`);
   }
