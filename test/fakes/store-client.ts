@@ -72,11 +72,13 @@ export class FakeStore implements Store {
   }
 
   async create(path: string, data: Buffer, mode: CreateMode): Promise<string> {
+    checkSize(path, data.length);
     const [result] = await this.write([{ op: 'create', path, data, mode }]);
     return result?.path ?? path;
   }
 
   async set(path: string, data: Buffer, version?: number): Promise<number> {
+    checkSize(path, data.length);
     const [result] = await this.write([{ op: 'set', path, data, version: checkVersion(path, version) }]);
     return result?.version ?? Number.NaN;
   }
@@ -95,6 +97,7 @@ export class FakeStore implements Store {
 
   async transaction(operations: readonly Operation[]): Promise<OperationResult[]> {
     if (operations.length === 0) return [];
+    checkSize(operations[0]?.path ?? '/', operationBytes(operations));
     const results = await this.write(operations.map(toWire));
     return operations.map(({ op, path }, index): OperationResult => {
       const result = results[index];
@@ -260,7 +263,6 @@ export class FakeStore implements Store {
   private async write(operations: readonly WireOperation[]): Promise<readonly WireResult[]> {
     for (const { path } of operations) checkPath(path);
     const first = operations[0]?.path ?? '/';
-    checkSize(first, operationBytes(operations));
     return await this.request(first, (session) => {
       const applied = this.ensemble.apply(session, operations);
       if (applied.ok) return { ok: true, value: applied.results };

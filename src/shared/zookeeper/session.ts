@@ -38,10 +38,12 @@ export interface SessionOptions {
   readonly dialer: Dialer;
   /** Last transaction that an earlier session saw: no server that is behind it will be used. */
   readonly zxid?: Buffer;
+  /** Number of the first request on each connection; default 1. */
+  readonly firstXid?: number;
 }
 
 /** The server echoes the xid; it only has to differ among requests in flight, and must stay a positive int32. */
-const LAST_XID = 0x7fff_0000;
+export const LAST_XID = 0x7fff_0000;
 
 export class SessionClient {
   private readonly manager: ConnectionManager;
@@ -182,7 +184,7 @@ export class SessionClient {
     for (const cancel of this.cancelTimers) cancel();
     this.refusals = 0;
     this.online = true;
-    this.manager.xid = 1;
+    this.manager.xid = this.options.firstXid ?? 1;
     this.confirmedAt = this.pingsSent.shift() ?? this.options.clock.now();
     this.ping();
     this.watchSilence();

@@ -1,0 +1,473 @@
+/** What every `Store` must do, whatever stands behind it. */
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  MAX_PAYLOAD_BYTES,
+  type Operation,
+  type SessionState,
+  type Store,
+  StoreError,
+  type StoreErrorCode,
+  type Znode,
+} from '../../../src/shared/store.ts';
+import { until, untilEqual } from '../../harness/until.ts';
+
+/** A client under test and the cable it hangs on. */
+export interface Client {
+  readonly store: Store;
+  /** Cuts the connection at once and keeps it cut. */
+  cut(): void;
+  heal(): void;
+  dispose(): Promise<void>;
+}
+
+const DEADLINE = { deadlineMs: 8000, everyMs: 5 };
+
+/** `client` makes a new client on a tree that all clients of the run share; sessions last 1 s. */
+export function describeStore(name: string, client: () => Promise<Client>): void {
+  describe(name, () => {
+    const open: Client[] = [];
+    let count = 0;
+
+    async function join(): Promise<Client> {
+      const joined = await client();
+      open.push(joined);
+      return joined;
+    }
+
+    async function connected(): Promise<Store> {
+      const { store } = await join();
+      await untilConnected(store);
+      return store;
+    }
+
+    /** A persistent znode that only this test uses. */
+    async function place(store: Store): Promise<string> {
+      count += 1;
+      const path = `/${name.replaceAll(' ', '-')}-${process.pid}-${count}`;
+      await store.ensure(path);
+      return path;
+    }
+
+    afterEach(async () => {
+      await Promise.all(open.splice(0).map((each) => each.dispose()));
+    });
+
+    describe('operations', () => {
+      it('reads back what was created, with version 0 and no owner', async () => {
+        const store = await connected();
+        const path = `${await place(store)}/a`;
+        expect(await store.create(path, bytes('hello'), 'persistent')).toBe(path);
+        const node = await store.get(path);
+        expect(node).toMatchObject({ path, version: 0 });
+        expect(node?.data.toString()).toBe('hello');
+        expect(node?.owner).toBeUndefined();
+        expect(node?.mzxid).toBe(node?.czxid);
+      });
+
+      it('reads empty data as an empty buffer and a missing znode as undefined', async () => {
+        const store = await connected();
+        const path = await place(store);
+        expect((await store.get(path))?.data).toHaveLength(0);
+        expect(await store.get(`${path}/none`)).toBeUndefined();
+        expect(await store.children(`${path}/none`)).toBeUndefined();
+        expect(await store.children(path)).toEqual([]);
+      });
+
+      it('numbers versions from 1 with each set, and changes mzxid but not czxid', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const before = await store.get(path);
+        expect(await store.set(path, bytes('1'))).toBe(1);
+        expect(await store.set(path, bytes('2'), 1)).toBe(2);
+        const after = await store.get(path);
+        expect(after?.czxid).toBe(before?.czxid);
+        expect(after?.mzxid).toBeGreaterThan(before?.mzxid ?? 0n);
+      });
+
+      it('refuses a set or remove with another version, and leaves the znode alone', async () => {
+        const store = await connected();
+        const path = await place(store);
+        await store.set(path, bytes('1'));
+        await refused(store.set(path, bytes('x'), 7), 'bad-version', path);
+        await refused(store.remove(path, 7), 'bad-version', path);
+        expect((await store.get(path))?.data.toString()).toBe('1');
+        await store.remove(path, 1);
+        expect(await store.get(path)).toBeUndefined();
+      });
+
+      it('never asks for version 0, which has been taken for "any"', async () => {
+        const store = await connected();
+        const path = await place(store);
+        await refused(store.set(path, bytes('x'), 0), 'other', path);
+        await refused(store.remove(path, 0), 'other', path);
+        await refused(store.transaction([{ op: 'check', path, version: 0 }]), 'other', path);
+        expect((await store.get(path))?.version).toBe(0);
+      });
+
+      it('names what stands in the way', async () => {
+        const store = await connected();
+        const path = await place(store);
+        await store.create(`${path}/child`, bytes(''), 'ephemeral');
+        await refused(store.create(`${path}/child`, bytes(''), 'persistent'), 'node-exists', `${path}/child`);
+        await refused(store.create(`${path}/none/x`, bytes(''), 'persistent'), 'no-node', `${path}/none/x`);
+        await refused(
+          store.create(`${path}/child/x`, bytes(''), 'persistent'),
+          'no-children-for-ephemerals',
+          `${path}/child/x`,
+        );
+        await refused(store.set(`${path}/none`, bytes('')), 'no-node', `${path}/none`);
+        await refused(store.remove(`${path}/none`), 'no-node', `${path}/none`);
+        await refused(store.remove(path), 'not-empty', path);
+      });
+
+      it.each(['relative', '/ends/', '/a//b', '/a/../b', '/nul\u0000', ''])('refuses %j as a path', async (path) => {
+        const store = await connected();
+        await refused(store.get(path), 'other', path);
+        await refused(store.create(path, bytes(''), 'persistent'), 'other', path);
+        expect(() => store.watch(path, () => {})).toThrow(StoreError);
+      });
+
+      it('lists children sorted by code unit', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const names = ['b', 'a', 'B', 'ä', '10', '9'];
+        await Promise.all(names.map((child) => store.create(`${path}/${child}`, bytes(''), 'persistent')));
+        expect(await store.children(path)).toEqual(['10', '9', 'B', 'a', 'b', 'ä']);
+      });
+
+      it('makes all missing parents with ensure, however many do so at once', async () => {
+        const [one, two] = await Promise.all([connected(), connected()]);
+        const path = `${await place(one)}/x/y/z`;
+        await Promise.all([one.ensure(path), two.ensure(path), one.ensure(path)]);
+        expect(await one.children(path)).toEqual([]);
+        await one.ensure('/');
+      });
+
+      it('refuses more than 900 KiB before sending, saying what to do', async () => {
+        const store = await connected();
+        const path = await place(store);
+        await store.set(path, Buffer.alloc(MAX_PAYLOAD_BYTES));
+        const large = Buffer.alloc(MAX_PAYLOAD_BYTES + 1);
+        await refused(store.set(path, large), 'too-large', path);
+        const half = large.subarray(large.length / 2 - 1);
+        const twice: Operation[] = [
+          { op: 'set', path, data: half },
+          { op: 'set', path, data: half },
+        ];
+        await expect(store.transaction(twice)).rejects.toThrow(/write less, or in several parts/);
+        expect((await store.get(path))?.version).toBe(1);
+      });
+
+      it('numbers sequential znodes upwards, with ten digits', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const first = await store.create(`${path}/n_`, bytes(''), 'persistent-sequential');
+        const second = await store.create(`${path}/n_`, bytes(''), 'ephemeral-sequential');
+        await store.remove(first);
+        const third = await store.create(`${path}/n_`, bytes(''), 'persistent-sequential');
+        expect([first, second, third]).toEqual([
+          `${path}/n_0000000000`,
+          `${path}/n_0000000001`,
+          `${path}/n_0000000002`,
+        ]);
+      });
+
+      it('does requests in the order in which they were asked for', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const versions = await Promise.all(Array.from({ length: 600 }, (_, i) => store.set(path, bytes(String(i)))));
+        expect(versions).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
+        expect((await store.get(path))?.data.toString()).toBe('599');
+      });
+    });
+
+    describe('transactions', () => {
+      it('do everything, in order, and answer each operation', async () => {
+        const store = await connected();
+        const path = await place(store);
+        await store.set(path, bytes('1'));
+        const results = await store.transaction([
+          { op: 'check', path, version: 1 },
+          { op: 'exists', path },
+          { op: 'create', path: `${path}/n_`, data: bytes(''), mode: 'persistent-sequential' },
+          { op: 'set', path, data: bytes('2'), version: 1 },
+          { op: 'remove', path: `${path}/n_0000000000` },
+        ]);
+        expect(results).toEqual([
+          { op: 'check' },
+          { op: 'exists' },
+          { op: 'create', path: `${path}/n_0000000000` },
+          { op: 'set', version: 2 },
+          { op: 'remove' },
+        ]);
+        expect(await store.transaction([])).toEqual([]);
+      });
+
+      it.each<[string, (path: string) => Operation, StoreErrorCode, string]>([
+        ['a check of another version', (path) => ({ op: 'check', path, version: 7 }), 'bad-version', ''],
+        ['a missing znode', (path) => ({ op: 'exists', path: `${path}/none` }), 'no-node', '/none'],
+        [
+          'an existing znode',
+          (path) => ({ op: 'create', path, data: bytes(''), mode: 'persistent' }),
+          'node-exists',
+          '',
+        ],
+        ['a set of another version', (path) => ({ op: 'set', path, data: bytes(''), version: 7 }), 'bad-version', ''],
+        ['a remove of a missing znode', (path) => ({ op: 'remove', path: `${path}/none` }), 'no-node', '/none'],
+      ])('do nothing at all when they fail on %s', async (_what, failing, code, suffix) => {
+        const store = await connected();
+        const path = await place(store);
+        const work: Operation[] = [
+          { op: 'set', path, data: bytes('changed') },
+          { op: 'create', path: `${path}/new`, data: bytes(''), mode: 'ephemeral' },
+          failing(path),
+          { op: 'create', path: `${path}/later`, data: bytes(''), mode: 'ephemeral' },
+        ];
+        await refused(store.transaction(work), code, path + suffix);
+        expect(await store.get(path)).toMatchObject({ version: 0 });
+        expect(await store.children(path)).toEqual([]);
+      });
+    });
+
+    describe('watches', () => {
+      it('deliver the present znode, its creation, changes and removal', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = `${await place(store)}/w`;
+        const seen: (string | undefined)[] = [];
+        const watch = store.watch(path, (node) => seen.push(node?.data.toString()));
+        await untilEqual(() => seen, [undefined], { ...DEADLINE, what: 'the first value' });
+        await other.create(path, bytes('1'), 'persistent');
+        await untilEqual(() => seen.at(-1), '1', { ...DEADLINE, what: 'the creation' });
+        await other.set(path, bytes('2'));
+        await untilEqual(() => seen.at(-1), '2', { ...DEADLINE, what: 'the change' });
+        await other.remove(path);
+        await untilEqual(() => seen, [undefined, '1', '2', undefined], { ...DEADLINE, what: 'the removal' });
+        watch.close();
+      });
+
+      it('deliver the names of the children, also of a parent that comes and goes', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = `${await place(store)}/p`;
+        const seen: (readonly string[] | undefined)[] = [];
+        store.watchChildren(path, (names) => seen.push(names));
+        await untilEqual(() => seen, [undefined], { ...DEADLINE, what: 'no parent' });
+        await other.create(path, bytes(''), 'persistent');
+        await untilEqual(() => seen.at(-1), [], { ...DEADLINE, what: 'the parent' });
+        await other.create(`${path}/b`, bytes(''), 'persistent');
+        await other.create(`${path}/a`, bytes(''), 'persistent');
+        await untilEqual(() => seen.at(-1), ['a', 'b'], { ...DEADLINE, what: 'both children' });
+        await other.remove(`${path}/b`);
+        await other.remove(`${path}/a`);
+        await other.remove(path);
+        await untilEqual(() => seen.at(-1), undefined, { ...DEADLINE, what: 'the end of the parent' });
+      });
+
+      it('end with the latest value and never go back, however fast changes come', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = await place(store);
+        const seen: number[] = [];
+        store.watch(path, (node) => seen.push(node?.version ?? -1));
+        await Promise.all(Array.from({ length: 300 }, (_, i) => other.set(path, bytes(String(i)))));
+        await untilEqual(() => seen.at(-1), 300, { ...DEADLINE, what: 'the last version' });
+        expect(seen).toEqual([...seen].sort((a, b) => a - b));
+      });
+
+      it('are silent after close, and each by itself', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const closed: unknown[] = [];
+        const open: unknown[] = [];
+        const watch = store.watch(path, (node) => closed.push(node));
+        store.watch(path, (node) => open.push(node?.version));
+        await untilEqual(() => [closed.length, open.length], [1, 1], { ...DEADLINE, what: 'the first values' });
+        watch.close();
+        watch.close();
+        await store.set(path, bytes('1'));
+        await untilEqual(() => open, [0, 1], { ...DEADLINE, what: 'the change' });
+        expect(closed).toHaveLength(1);
+      });
+
+      it('go on for the others when one listener throws', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const seen: unknown[] = [];
+        store.watch(path, () => {
+          throw new Error('a bug');
+        });
+        store.watch(path, (node) => seen.push(node?.version));
+        await untilEqual(() => seen, [0], { ...DEADLINE, what: 'the first value' });
+        await store.set(path, bytes('1'));
+        await untilEqual(() => seen, [0, 1], { ...DEADLINE, what: 'the change' });
+      });
+
+      it('tell after a disconnect what changed meanwhile, and nothing that did not', async () => {
+        const { store, cut, heal } = await join();
+        const other = await connected();
+        const path = await place(other);
+        await other.create(`${path}/same`, bytes(''), 'persistent');
+        const changing: unknown[] = [];
+        const same: unknown[] = [];
+        store.watch(path, (node) => changing.push(node?.version));
+        store.watch(`${path}/same`, (node) => same.push(node?.version));
+        await untilEqual(() => [changing, same], [[0], [0]], { ...DEADLINE, what: 'the first values' });
+        cut();
+        await untilKind(store, 'suspended');
+        await other.set(path, bytes('1'));
+        heal();
+        await untilEqual(() => changing, [0, 1], { ...DEADLINE, what: 'the change' });
+        await other.set(`${path}/same`, bytes('1'));
+        await untilEqual(() => same, [0, 1], { ...DEADLINE, what: 'a later change, once' });
+      });
+    });
+
+    describe('sessions', () => {
+      it('are named as the owner of their ephemerals', async () => {
+        const store = await connected();
+        const path = `${await place(store)}/e`;
+        await store.create(path, bytes(''), 'ephemeral');
+        const { state } = store;
+        expect(state.kind === 'connected' && state.session).toBe((await store.get(path))?.owner);
+        expect(state).toMatchObject({ timeoutMs: 1000 });
+      });
+
+      it('take their ephemerals with them when they are closed', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = `${await place(other)}/e`;
+        await store.create(path, bytes(''), 'ephemeral');
+        const states: string[] = [];
+        store.onState(({ kind }) => states.push(kind));
+        await store.close();
+        expect(await other.get(path)).toBeUndefined();
+        expect(states).toEqual(['closed']);
+        await store.close();
+      });
+
+      it('live on through a short disconnect, with their ephemerals', async () => {
+        const { store, cut, heal } = await join();
+        const other = await connected();
+        const before = await untilConnected(store);
+        const path = `${await place(other)}/e`;
+        await store.create(path, bytes(''), 'ephemeral');
+        cut();
+        await untilKind(store, 'suspended');
+        heal();
+        expect((await untilConnected(store)).session).toBe(before.session);
+        expect((await other.get(path))?.owner).toBe(before.session);
+      });
+
+      it('are lost after a long disconnect; the next has another name, and watches go on', async () => {
+        const { store, cut, heal } = await join();
+        const other = await connected();
+        const { session } = await untilConnected(store);
+        const path = `${await place(other)}/e`;
+        await store.create(path, bytes(''), 'ephemeral');
+        const states: SessionState['kind'][] = [];
+        store.onState(({ kind }) => states.push(kind));
+        const seen: (Znode | undefined)[] = [];
+        store.watch(path, (node) => seen.push(node));
+        await untilEqual(() => seen.length, 1, { ...DEADLINE, what: 'the first value' });
+        cut();
+        await until(async () => (await other.get(path)) === undefined, {
+          ...DEADLINE,
+          what: 'the ephemeral to be gone',
+        });
+        heal();
+        const next = await untilConnected(store);
+        expect(next.session).not.toBe(session);
+        expect(states).toEqual(['suspended', 'lost', 'connected']);
+        await untilEqual(() => seen.length, 2, { ...DEADLINE, what: 'the removal' });
+        expect(seen[1]).toBeUndefined();
+        await store.create(path, bytes(''), 'ephemeral');
+        await until(() => seen[2]?.owner === next.session, { ...DEADLINE, what: 'a change in the new session' });
+      });
+
+      it('hold requests through a short disconnect', async () => {
+        const { store, cut, heal } = await join();
+        await untilConnected(store);
+        const path = await place(store);
+        cut();
+        await untilKind(store, 'suspended');
+        const request = store.set(path, bytes('late'));
+        heal();
+        expect(await request).toBe(1);
+      });
+
+      it('give requests up when no connection comes in time', async () => {
+        const { store, cut } = await join();
+        await untilConnected(store);
+        const path = await place(store);
+        cut();
+        await untilKind(store, 'suspended');
+        await refused(store.set(path, bytes('late')), 'deadline', path);
+      });
+
+      it('fail what was waiting when they are lost', async () => {
+        const { store, cut, heal } = await join();
+        const other = await connected();
+        await untilConnected(store);
+        const path = `${await place(other)}/e`;
+        await store.create(path, bytes(''), 'ephemeral');
+        cut();
+        await until(async () => (await other.get(path)) === undefined, {
+          ...DEADLINE,
+          what: 'the ephemeral to be gone',
+        });
+        const request = refused(store.create(path, bytes(''), 'ephemeral'), 'session-lost', path);
+        heal();
+        await request;
+        expect(await other.get(path)).toBeUndefined();
+      });
+
+      it('answer nothing more after close', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const seen: unknown[] = [];
+        store.watch(path, (node) => seen.push(node));
+        await untilEqual(() => seen.length, 1, { ...DEADLINE, what: 'the first value' });
+        await store.close();
+        await refused(store.get(path), 'closed', path);
+        expect(store.state).toEqual({ kind: 'closed' });
+        expect(seen).toHaveLength(1);
+      });
+
+      it('tell no listener that has left', async () => {
+        const { store, cut } = await join();
+        await untilConnected(store);
+        const gone: unknown[] = [];
+        const leave = store.onState((state) => gone.push(state));
+        const states: string[] = [];
+        store.onState(({ kind }) => states.push(kind));
+        leave();
+        cut();
+        await untilEqual(() => states, ['suspended'], { ...DEADLINE, what: 'suspension' });
+        expect(gone).toEqual([]);
+      });
+    });
+  });
+}
+
+export function bytes(text: string): Buffer {
+  return Buffer.from(text);
+}
+
+/** Answers the state once it is connected. */
+export async function untilConnected(store: Store): Promise<Extract<SessionState, { kind: 'connected' }>> {
+  return await until(() => (store.state.kind === 'connected' ? store.state : undefined), {
+    ...DEADLINE,
+    what: 'a connection',
+  });
+}
+
+export async function untilKind(store: Store, kind: SessionState['kind']): Promise<void> {
+  await untilEqual(() => store.state.kind, kind, { ...DEADLINE, what: 'the state' });
+}
+
+/** Expects a rejection with a `StoreError` of this code about this path. */
+export async function refused(request: Promise<unknown>, code: StoreErrorCode, path: string): Promise<void> {
+  const outcome = await request.then(
+    (value) => ({ answered: value }),
+    (error: unknown) => error,
+  );
+  expect(outcome).toBeInstanceOf(StoreError);
+  expect(outcome).toMatchObject({ code, path });
+}

@@ -1,0 +1,38 @@
+import { afterAll, beforeAll } from 'vitest';
+import { systemClock } from '../../../src/shared/clock.ts';
+import { connect } from '../../../src/shared/zookeeper/store.ts';
+import { TcpProxy } from '../../harness/tcp-proxy.ts';
+import { TestServer } from '../../harness/zookeeper.ts';
+import { describeStore } from './contract.ts';
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await TestServer.start();
+}, 30_000);
+
+afterAll(() => server.stop());
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+
+describeStore('a store on a real ZooKeeper', async () => {
+  const proxy = await TcpProxy.start(server.port);
+  const store = connect({
+    servers: [proxy.address],
+    chroot: '/contract/test',
+    sessionTimeoutMs: 1000,
+    clock: systemClock,
+    log,
+  });
+  return {
+    store,
+    cut: () => proxy.cut(),
+    heal: () => proxy.heal(),
+    async dispose() {
+      // A client that is cut off waits longer to say goodbye.
+      proxy.heal();
+      await store.close();
+      await proxy.stop();
+    },
+  };
+});
