@@ -19,10 +19,10 @@ await build({
   // dbus-next asks for both in a try block, and does without.
   external: ['usocket', 'x11'],
   // dbus-next parses introspection XML with it, for proxy objects, which we do not use: 2 MB of resident memory.
-  alias: { xml2js: './scripts/absent-xml2js.cjs' },
+  alias: { '@fastify/ajv-compiler': './scripts/absent-xml2js.cjs','@fastify/fast-json-stringify-compiler': './scripts/absent-xml2js.cjs', 'light-my-request': './scripts/absent-xml2js.cjs', pino: './scripts/absent-xml2js.cjs', xml2js: './scripts/absent-xml2js.cjs' },
   minifyWhitespace: true,
   minifySyntax: true,
-  keepNames: true,
+  keepNames: false,
   sourcemap: 'external',
   banner: { js: '#!/usr/bin/env node' },
   define: { 'process.env.SERVICEWATCHER_VERSION': JSON.stringify(version) },

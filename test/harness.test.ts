@@ -93,6 +93,16 @@ describeOnHosts('a lab', () => {
     await expect(lab.http('w2', '/')).rejects.toThrow(`GET http://${lab.host('w2').address}:9780/`);
   });
 
+  it('installs the daemon as its package would, and says why one does not start', async () => {
+    const [well, ill] = [lab.host('w1'), lab.host('w2')];
+    await well.install({ config: `zookeeper:\n  quorum: ${lab.quorum}\nhttp:\n  listen: :9781\nservices: []\n` });
+    expect(await well.unitState('servicewatcher.service')).toMatchObject({ active: 'active' });
+    expect(await lab.http(well, '/healthz', 9781)).toMatchObject({ status: 200 });
+    const refused = ill.install({ config: 'services: 3\n' });
+    await expect(refused).rejects.toThrow(/servicewatcher did not start on w2[^]*services is 3/);
+    await well.systemctl('stop', 'servicewatcher');
+  });
+
   it('pulls a host’s cable and plugs it in again', async () => {
     await lab.host('w1').cut();
     expect((await ask('w1', 'zk1')).stdout).toBe('');

@@ -9,9 +9,14 @@ import { type Outcome, runCommand } from './commands.ts';
 
 const SOCKET = join(tmpdir(), `servicewatcher-demo-${process.getuid?.() ?? 0}.sock`);
 
+/** Rejects when a demo runs already: its machines would be shown, and not those of another one. */
+export async function refuseSecondDemo(): Promise<void> {
+  if (await isServed()) throw new Error('a demo is running already: end it first (Ctrl-C in its terminal)');
+}
+
 /** Runs the commands that come in, as JSON arrays of one line each, until the answered function is called. */
 export async function serveCommands(lab: Lab): Promise<() => void> {
-  if (await isServed()) throw new Error('a demo is running already: end it first (Ctrl-C in its terminal)');
+  await refuseSecondDemo();
   rmSync(SOCKET, { force: true });
   const server = createServer((client) => {
     client.on('error', () => client.destroy());

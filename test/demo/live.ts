@@ -1,7 +1,7 @@
 /** The demo for a person: the status table, kept up to date, until Ctrl-C. */
 import { once } from 'node:events';
 import { startCluster, statusTable } from './cluster.ts';
-import { serveCommands } from './control.ts';
+import { refuseSecondDemo, serveCommands } from './control.ts';
 
 const REFRESH_MS = 1000;
 const CLEAR_SCREEN = '\x1b[2J\x1b[H';
@@ -17,6 +17,7 @@ Ctrl-C ends the demo and removes all of it.`;
 
 /** Boots, shows, and stays until `stop` is aborted. Leaves nothing behind. */
 export async function runLive(stop: AbortSignal): Promise<void> {
+  await refuseSecondDemo();
   console.log('Booting 3 hosts and 3 ZooKeeper servers, and starting ServiceWatcher on each host …');
   const lab = await startCluster();
   const stopServing = await serveCommands(lab).catch(async (error: unknown) => {
