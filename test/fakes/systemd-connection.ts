@@ -92,6 +92,7 @@ export class FakeConnection implements Systemd {
 
   async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
     checked(command.unit);
+    signal.throwIfAborted();
     const deadlineMs = command.timeoutMs + 15_000;
     try {
       const { active } = this.#systemd.state(command.unit);

@@ -6,12 +6,13 @@ import type { ExitInfo, JobOutcome, Systemd, SystemdEvents, TransientCommand, Un
 import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
-import { activeState, decodeJobRemoved, decodeListed, decodePath, exitCode, number, text } from './decode.ts';
+import { decodeJobRemoved, decodeListed, decodePath, exitCode, number, text } from './decode.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
 import { MANAGER, MANAGER_PATH, PROPERTIES, SYSTEMD } from './session.ts';
 import { TRANSIENT_SIGNATURE, transientDeadlineMs, transientUnit } from './transient.ts';
-import { isServicePath, unitOfPath, unitPath } from './unit-path.ts';
+import { UnitChanges } from './unit-changes.ts';
+import { unitPath } from './unit-path.ts';
 
 /** Units asked for in one call: keeps an answer near 50 KB, so that no call stalls systemd or us for long. */
 const LIST_CHUNK = 200;
@@ -41,10 +42,7 @@ class SystemdOverDBus implements Systemd {
   readonly #options: ConnectOptions;
   readonly #jobs: Jobs;
   readonly #link: Link;
-  /** Name that systemd uses → other names under which it was listed (aliases); signals tell only the former. */
-  readonly #aliases = new Map<string, Set<string>>();
-  /** Last state told of each unit that is not inactive, by object path: a signal comes for other changes, too. */
-  readonly #told = new Map<string, string>();
+  readonly #changes = new UnitChanges();
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -56,7 +54,7 @@ class SystemdOverDBus implements Systemd {
       onSignal: (signal) => this.#onSignal(signal),
       onUp: () => this.#tell('onConnected', () => options.events.onConnected()),
       onDown: (why) => {
-        this.#told.clear();
+        this.#changes.forget();
         this.#jobs.disconnected();
         this.#tell('onDisconnected', () => options.events.onDisconnected(why));
       },
@@ -103,6 +101,7 @@ class SystemdOverDBus implements Systemd {
 
   async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
     checked(command.unit);
+    signal.throwIfAborted();
     try {
       const outcome = await this.#runOnce(command, signal);
       if (outcome.kind !== 'refused' || outcome.error !== `${SYSTEMD}.UnitExists`) return outcome;
@@ -129,20 +128,9 @@ class SystemdOverDBus implements Systemd {
     return units.map((unit, index) => {
       const state = listed[index];
       if (state === undefined) throw new Error(`systemd left out the state of ${unit}`);
-      this.#learnAlias(unit, state.unit);
+      this.#changes.learnName(unit, state.unit);
       return { ...state, unit };
     });
-  }
-
-  #learnAlias(asked: string, real: string): void {
-    if (asked === real) {
-      for (const [name, aliases] of this.#aliases) {
-        if (aliases.delete(asked) && aliases.size === 0) this.#aliases.delete(name);
-      }
-      return;
-    }
-    const aliases = this.#aliases.get(real) ?? new Set();
-    this.#aliases.set(real, aliases.add(asked));
   }
 
   async #unitJob(
@@ -201,7 +189,7 @@ class SystemdOverDBus implements Systemd {
   #onSignal(signal: BusSignal): void {
     switch (signal.member) {
       case 'PropertiesChanged':
-        if (isServicePath(signal.path)) this.#onProperties(signal);
+        this.#onProperties(signal);
         return;
       case 'JobRemoved': {
         const { path, outcome } = decodeJobRemoved(signal.body);
@@ -215,20 +203,10 @@ class SystemdOverDBus implements Systemd {
   }
 
   #onProperties(signal: BusSignal): void {
-    const [iface, changed] = signal.body;
-    if (iface !== `${SYSTEMD}.Unit` || typeof changed !== 'object' || changed === null) return;
-    const active = variantValue(Reflect.get(changed, 'ActiveState'));
-    const sub = variantValue(Reflect.get(changed, 'SubState'));
-    if (typeof active !== 'string' || typeof sub !== 'string') return;
-    const state = `${active} ${sub}`;
-    if (this.#told.get(signal.path) === state) return;
-    // An inactive unit may be unloaded without another signal: remembering it would grow without bound.
-    if (active === 'inactive') this.#told.delete(signal.path);
-    else this.#told.set(signal.path, state);
-    const unit = unitOfPath(signal.path);
-    if (unit === undefined || !isUnitName(unit)) return;
-    for (const name of [unit, ...(this.#aliases.get(unit) ?? [])]) {
-      this.#tell('onUnit', () => this.#options.events.onUnit(name, activeState(active), sub));
+    const change = this.#changes.read(signal);
+    if (change === undefined) return;
+    for (const name of change.names) {
+      this.#tell('onUnit', () => this.#options.events.onUnit(name, change.active, change.sub));
     }
   }
 

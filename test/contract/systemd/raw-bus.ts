@@ -95,3 +95,16 @@ function message(type: number, serial: number, signal: RawSignal): Buffer {
   });
   return Buffer.concat([header.align(8).buffer, signal.body]);
 }
+
+/** What a bus answers to the call with this serial: a return or an error, whose body is one string. */
+export function busReply(kind: 'return' | 'error', replySerial: number, text: string): Buffer {
+  const body = new Marshal().string(text).buffer;
+  const type = kind === 'return' ? 2 : 3;
+  const header = new Marshal().byte(0x6c).byte(type).byte(1).byte(1).u32(body.length).u32(1);
+  header.array((fields) => {
+    fields.align(8).byte(5).signature('u').u32(replySerial);
+    if (kind === 'error') fields.align(8).byte(4).signature('s').string('org.freedesktop.DBus.Error.LimitsExceeded');
+    fields.align(8).byte(8).signature('g').signature('s');
+  });
+  return Buffer.concat([header.align(8).buffer, body]);
+}
