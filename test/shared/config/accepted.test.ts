@@ -216,6 +216,13 @@ describe('services', () => {
     ]);
   });
 
+  test("a service's own keys win over merged ones, wherever they stand", () => {
+    const list = services(
+      '- {name: a, count: 1, <<: &b {enabled: no}, enabled: yes}\n- {enabled: yes, <<: *b, name: b, count: 1}',
+    );
+    expect(list.map(({ enabled }) => enabled)).toEqual([true, true]);
+  });
+
   test('an anchor that is defined twice means the latest one above', () => {
     const list = services(
       '- {name: a, count: &n 1}\n- {name: b, count: *n}\n- {name: c, count: &n 2}\n- {name: d, count: *n}',
@@ -253,6 +260,10 @@ describe('prestart', () => {
       'c.yml:7:10: off runs nowhere as the file stands, so a waits before its start',
       'c.yml:7:25: m@none runs nowhere as the file stands, so a waits before its start',
     ]);
+  });
+
+  test('a service that is disabled itself may refer to what runs nowhere without a warning', () => {
+    expect(warnings('- {name: a, count: 1, enabled: no, prestart: "{instance:a}"}')).toEqual([]);
   });
 
   test('what the shell expands itself is left alone, with a warning where it looks like a slip', () => {

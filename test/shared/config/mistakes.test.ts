@@ -456,6 +456,18 @@ describe('many mistakes', () => {
     ]);
   });
 
+  test('references to the units of a service with mistakes of its own are not called unknown', () => {
+    const source = [
+      '- {name: kafka.service, type: mlti, instances: {x: 1}}',
+      '- {name: m, instances: {y: -1}}',
+      '- {name: a, count: 1, prestart: "{instance:kafka@x} {instance:m@y.service}"}',
+    ].join('\n');
+    expect(problems(source)).toEqual([
+      'c.yml:3:31: type is mlti; did you mean multi?',
+      `c.yml:4:28: instances.y is -1; ${COUNT}`,
+    ]);
+  });
+
   test('a machine whose own name cannot be used is told to set one', () => {
     const parsed = parseConfig(`${HEAD}services: []`, 'c.yml', 'my host');
     expect(parsed).toMatchObject({
