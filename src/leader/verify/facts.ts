@@ -28,6 +28,8 @@ export interface DeclaredUnit {
 export interface Facts {
   readonly units: ReadonlyMap<string, DeclaredUnit>;
   readonly hosts: ReadonlyMap<string, HostView>;
+  /** How many hosts are in each state. */
+  readonly states: Readonly<Record<HostView['state'], number>>;
   readonly previous: PlacementInput['previous'];
 }
 
@@ -36,6 +38,8 @@ const NO_EXCLUSIONS: ReadonlyMap<string, ExclusionReason> = new Map();
 
 export function readFacts(input: PlacementInput, placement: Placement): Facts {
   const hosts = new Map(input.hosts.map((host) => [host.name, host]));
+  const states = { ready: 0, joining: 0, cordoned: 0, draining: 0, held: 0 };
+  for (const host of hosts.values()) states[host.state] += 1;
   const exclusions = new Map<string, Map<string, ExclusionReason>>();
   for (const host of input.hosts) {
     for (const [unit, reason] of host.excluded) {
@@ -59,7 +63,7 @@ export function readFacts(input: PlacementInput, placement: Placement): Facts {
       });
     });
   }
-  return { units, hosts, previous: input.previous };
+  return { units, hosts, states, previous: input.previous };
 }
 
 function toSet(names: readonly string[] | undefined): ReadonlySet<string> {

@@ -13,11 +13,10 @@ export function checkInstances(facts: Facts, placement: Placement): Violation[] 
       say(violations, unit, undefined, `comes after ${before} in an unsorted list`);
     if (!facts.units.has(unit)) say(violations, unit, undefined, 'is placed but not declared');
   });
-  const eligible = countHosts(facts);
   for (const unit of facts.units.values()) {
     const entry = placement.units.get(unit.unit);
     if (entry === undefined) say(violations, unit.unit, undefined, 'is declared but missing in the placement');
-    else checkUnit(unit, entry, facts, eligible, violations);
+    else checkUnit(unit, entry, facts, violations);
   }
   return violations;
 }
@@ -26,13 +25,7 @@ function say(violations: Violation[], unit: string, host: string | undefined, wh
   violations.push({ unit, host, message: host === undefined ? `${unit} ${what}` : `${unit} on ${host}: ${what}` });
 }
 
-function checkUnit(
-  unit: DeclaredUnit,
-  entry: UnitPlacement,
-  facts: Facts,
-  states: StateCounts,
-  violations: Violation[],
-): void {
+function checkUnit(unit: DeclaredUnit, entry: UnitPlacement, facts: Facts, violations: Violation[]): void {
   if (entry.unit !== unit.unit) say(violations, unit.unit, undefined, `is filed as ${entry.unit}`);
   if (entry.service !== unit.service.name) {
     say(violations, unit.unit, undefined, `is filed under service ${entry.service}, not ${unit.service.name}`);
@@ -46,7 +39,7 @@ function checkUnit(
     checkInstance(unit, instance, facts.hosts.get(instance.host), violations);
   });
 
-  const most = countEligible(unit, facts, states);
+  const most = countEligible(unit, facts);
   const wanted = unit.count ?? most;
   const placed = entry.instances.length;
   if (entry.wanted !== wanted)
@@ -97,16 +90,8 @@ function isTrue(why: Why, unit: DeclaredUnit, host: string): boolean {
   }
 }
 
-type StateCounts = Readonly<Record<HostView['state'], number>>;
-
-function countHosts(facts: Facts): StateCounts {
-  const counts = { ready: 0, joining: 0, cordoned: 0, draining: 0, held: 0 };
-  for (const host of facts.hosts.values()) counts[host.state] += 1;
-  return counts;
-}
-
 /** On how many hosts the unit may be, without looking at each of them. */
-function countEligible(unit: DeclaredUnit, { hosts }: Facts, states: StateCounts): number {
+function countEligible(unit: DeclaredUnit, { hosts, states }: Facts): number {
   const open = (host: HostView | undefined) => mayStay(unit, host) || mayCome(unit, host);
   if (!unit.service.enabled) return 0;
   if (unit.force !== undefined) return open(hosts.get(unit.force)) ? 1 : 0;

@@ -2,7 +2,7 @@
 import type { ExclusionReason } from '../../shared/model.ts';
 import { compare } from '../../shared/names.ts';
 import type { Placement, Unplaced } from '../placement.ts';
-import { type DeclaredUnit, type Facts, isExclusive, type Violation } from './facts.ts';
+import type { DeclaredUnit, Facts, Violation } from './facts.ts';
 
 export function checkUnplaced(facts: Facts, placement: Placement): Violation[] {
   const violations: Violation[] = [];
@@ -38,34 +38,46 @@ function checkEntry(unit: DeclaredUnit, entry: Unplaced, facts: Facts, say: (wha
       `is listed as unplaced with ${entry.placed} of ${entry.wanted} of ${entry.service}; it has ${unit.placed.size} of ${wanted}`,
     );
   }
-  const counts = new Map(entry.why.map(({ reason, hosts }) => [reason, hosts]));
-  const sum = entry.why.reduce((total, { hosts }) => total + hosts, 0);
-  if (sum !== facts.hosts.size) say(`has reasons for ${sum} hosts; there are ${facts.hosts.size}`);
   entry.why.forEach(({ reason, hosts }, index) => {
     const before = entry.why[index - 1]?.reason;
-    if (hosts <= 0 || (before !== undefined && compare(before, reason) >= 0))
-      say(`has the reason ${reason} out of order or for no host`);
+    if (before !== undefined && compare(before, reason) >= 0)
+      say(`has the reason ${reason} after ${before} in an unsorted list`);
+    if (hosts <= 0) say(`has the reason ${reason} for ${hosts} hosts`);
   });
-  for (const [reason, hosts] of knownReasons(unit, facts)) {
-    if ((counts.get(reason) ?? 0) !== hosts)
-      say(`is excluded as ${reason} on ${hosts} hosts, not on ${counts.get(reason) ?? 0}`);
+  const claimed = new Map(entry.why.map(({ reason, hosts }) => [reason, hosts]));
+  const real = countReasons(unit, facts);
+  for (const reason of new Set([...claimed.keys(), ...real.keys()])) {
+    const [said, is] = [claimed.get(reason) ?? 0, real.get(reason) ?? 0];
+    if (said !== is) say(`is excluded as ${reason} on ${is} hosts, not on ${said}`);
   }
-  if (counts.has('exclusive') && !isExclusive(unit)) say('is not exclusive, but gives that as a reason');
 }
 
-/** The reasons that can be told without going through all hosts. */
-function knownReasons(unit: DeclaredUnit, facts: Facts): Map<ExclusionReason, number> {
-  const known = new Map<ExclusionReason, number>([['already-has-one', unit.placed.size]]);
+/** The first rule that keeps the unit off each host, counted without going through all hosts; reasons of no host may be in it. */
+function countReasons(unit: DeclaredUnit, { hosts, states }: Facts): Map<ExclusionReason, number> {
+  const counts = new Map<ExclusionReason, number>([['already-has-one', unit.placed.size]]);
+  const add = (reason: ExclusionReason, change: number) => counts.set(reason, (counts.get(reason) ?? 0) + change);
   if (unit.force !== undefined) {
-    const there = facts.hosts.has(unit.force);
-    return known.set(
-      there ? 'forced-elsewhere' : 'forced-host-absent',
-      there ? facts.hosts.size - 1 : facts.hosts.size,
-    );
+    const host = hosts.get(unit.force);
+    if (host === undefined) return counts.set('forced-host-absent', hosts.size);
+    counts.set('forced-elsewhere', hosts.size - 1);
+    if (!unit.placed.has(unit.force)) {
+      const opens = host.state === 'ready' || host.state === 'joining';
+      add(unit.excluded.get(unit.force) ?? (opens ? 'exclusive' : host.state), 1);
+    }
+    return counts;
   }
-  const own = new Map<ExclusionReason, number>();
-  for (const [host, reason] of unit.excluded) if (!unit.placed.has(host)) own.set(reason, (own.get(reason) ?? 0) + 1);
-  for (const reason of ['failed', 'not-installed', 'masked', 'invalid-unit'] as const)
-    known.set(reason, own.get(reason) ?? 0);
-  return known;
+  const reasonOf = (state: keyof typeof states) => (state === 'ready' ? 'exclusive' : state);
+  for (const state of ['ready', 'joining', 'cordoned', 'draining', 'held'] as const)
+    add(reasonOf(state), states[state]);
+  for (const name of unit.placed) {
+    const host = hosts.get(name);
+    if (host !== undefined) add(reasonOf(host.state), -1);
+  }
+  for (const [name, reason] of unit.excluded) {
+    const host = hosts.get(name);
+    if (host === undefined || unit.placed.has(name)) continue;
+    add(reasonOf(host.state), -1);
+    add(reason, 1);
+  }
+  return counts;
 }
