@@ -3,7 +3,7 @@
  * whatever bytes are found, the answer is a valid value or a sentence that says what is wrong. Fields that this
  * version does not know are ignored, so that hosts of two versions can live together during an upgrade.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Desired, HostIntent, Member, Observed, SpecRecord } from './model.ts';
 import { isHostName, isInstanceKey, isServiceName, isUnitName } from './names.ts';
 import type { Equal, Mutable } from './type-equality.ts';

@@ -2,7 +2,7 @@
  * The shape of the file: which keys there are and how each value is written. What a value means beside others is
  * checked afterwards. Everything is optional here, so that one missing key does not hide other mistakes.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Quorum, quote, readListen, readQuorum, readServer } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { suggestion } from './nearest.ts';
