@@ -77,7 +77,7 @@ describeOnHosts('a lab', () => {
   it('reaches HTTP on a host, and a port of it from the loopback', async () => {
     const host = lab.host('w1');
     const server = "require('http').createServer((q, s) => s.writeHead(404).end('at ' + q.url)).listen(9780)";
-    await addUnits(host, { 'web.service': service(`ExecStart=${process.execPath} -e "${server}"`) });
+    await addUnits(host, { 'web.service': service(`ExecStart=node -e "${server}"`) });
     await host.systemctl('start', 'web.service');
     const answer = await until(() => lab.http('w1', '/path'), { deadlineMs: 10_000, what: 'the answer' });
     expect(answer).toMatchObject({ status: 404, body: 'at /path' });

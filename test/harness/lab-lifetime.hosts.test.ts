@@ -78,7 +78,7 @@ describeOnHosts('labs', () => {
       const outer = await Lab.create({ hosts: 1 });
       const machine = outer.host('w1');
       const own = ['systemd-run', '--pipe', '--wait', '--quiet', '--property=Delegate=yes'];
-      const inner = await machine.run([...own, process.execPath, program, 'once'], { deadlineMs: 60_000 });
+      const inner = await machine.run([...own, 'node', program, 'once'], { deadlineMs: 60_000 });
       expect(inner).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f]{4}\nw1\n/) });
       expect((await machine.sh('sh', '-c', 'ls /tmp /run/netns /sys/fs/cgroup')).stdout).not.toContain('swl-');
       await outer.destroy();
