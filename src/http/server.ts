@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Assignments } from '../leader/assignments.ts';
+import { openapi } from './openapi.ts';
 
 /** What `/readyz` and `/status` answer. */
 export interface DaemonStatus {
@@ -44,6 +45,8 @@ export function createServer(sources: HttpSources): FastifyInstance {
   });
 
   app.get('/status', async () => sources.status());
+
+  app.get('/openapi.json', async () => openapi(sources.status().software));
 
   app.get('/metrics', async (_request, reply) => {
     return reply.type(sources.metrics.contentType).send(await sources.metrics.metrics());
