@@ -99,6 +99,12 @@ export class FakeUnit {
     }
   }
 
+  /** Its host loses power: nothing of it happens any more, and nobody is told. */
+  vanish(): void {
+    this.#cancelTimer();
+    this.#job = undefined;
+  }
+
   /** The start limit begins anew. */
   forgetStarts(): void {
     this.#starts = [];

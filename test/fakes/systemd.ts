@@ -83,6 +83,14 @@ export class FakeSystemd {
     for (const connection of this.#connections) connection.up();
   }
 
+  /** The host loses power: units and connections are gone without a word. What `define` wrote is there at the next boot. */
+  powerOff(): void {
+    for (const unit of this.#units.values()) unit.vanish();
+    this.#units.clear();
+    this.#transient.clear();
+    this.#connections.clear();
+  }
+
   /** A daemon's connection; each daemon process has one of its own and closes it when it ends. */
   connect(events: SystemdEvents): Systemd {
     const connection = new FakeConnection(this, this.#clock, events, () => this.#connections.delete(connection));

@@ -58,11 +58,12 @@ export class Link {
       try {
         await this.#hold(attempt);
         wait = FIRST_WAIT_MS;
+        // Even a session that was fine is not followed at once: a bus that hangs up on everybody must not be hammered.
+        await delay(clock, wait, closing).catch(() => undefined);
       } catch (error) {
         if (closing.aborted) return;
         const why = error instanceof Error ? error.message : String(error);
-        if (why !== this.#whyDown)
-          log.warn('Cannot reach systemd over D-Bus; trying again until it answers', { error: why });
+        if (why !== this.#whyDown) log.warn('Cannot reach systemd over D-Bus; trying until it answers', { error: why });
         this.#whyDown = why;
         await delay(clock, wait, closing).catch(() => undefined);
         wait = Math.min(wait * 2, LONGEST_WAIT_MS);
@@ -97,6 +98,7 @@ export class Link {
     if (closing.aborted) return;
     closing.addEventListener('abort', end, { once: true });
     this.#bus = bus;
+    log.info('Connected to systemd over D-Bus');
     onUp();
     await ended;
     closing.removeEventListener('abort', end);
