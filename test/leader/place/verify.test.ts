@@ -197,7 +197,7 @@ describe('the verifier notices', () => {
         spoilt += 1;
         expect(verify(input, corrupted)).not.toEqual([]);
       }),
-      { numRuns: 400 },
+      { numRuns: 300 },
     );
     expect(spoilt).toBeGreaterThan(40);
   });
