@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { Lab } from '../../harness/lab.ts';
 import { describeOnHosts } from '../../harness/requirements.ts';
 import { connectionCases } from './connection-cases.ts';
+import { failureCases } from './failure-cases.ts';
 import { KeptLog, realRig } from './real-rig.ts';
 import type { Rig } from './rig.ts';
 import { unitCases } from './unit-cases.ts';
@@ -20,5 +21,6 @@ describeOnHosts('the systemd of a host', () => {
   afterAll(() => lab?.destroy());
 
   describe('its units', () => unitCases(() => rig));
+  describe('its failures', () => failureCases(() => rig));
   describe('its connection', () => connectionCases(() => rig));
 });

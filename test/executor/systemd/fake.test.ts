@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { connectionCases } from '../../contract/systemd/connection-cases.ts';
+import { failureCases } from '../../contract/systemd/failure-cases.ts';
 import { fakeRig } from '../../contract/systemd/fake-rig.ts';
 import type { Rig } from '../../contract/systemd/rig.ts';
 import { unitCases } from '../../contract/systemd/unit-cases.ts';
@@ -12,5 +13,6 @@ describe('the fake systemd', () => {
   afterAll(() => rig.close());
 
   describe('its units', () => unitCases(() => rig));
+  describe('its failures', () => failureCases(() => rig));
   describe('its connection', () => connectionCases(() => rig));
 });
