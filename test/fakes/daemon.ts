@@ -1,0 +1,218 @@
+/**
+ * One host of a pretended cluster: a daemon wired as `src/daemon.ts` wires it, over a fake store and a fake systemd, and
+ * what it asked systemd for. Its process can end in an orderly way, be killed, and be started again.
+ */
+import { Executor } from '../../src/executor/executor.ts';
+import type { MemoryFile, Remembered } from '../../src/executor/memory-file.ts';
+import type { Systemd } from '../../src/executor/systemd.ts';
+import { Election, type Leadership } from '../../src/leader/election.ts';
+import { Leader } from '../../src/leader/leader.ts';
+import type { Move } from '../../src/leader/placement.ts';
+import { digestOf } from '../../src/shared/digest.ts';
+import { Membership } from '../../src/shared/membership.ts';
+import type { Service, Spec } from '../../src/shared/model.ts';
+import { type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
+import type { FakeClock } from './clock.ts';
+import { MemoryLog } from './log.ts';
+import type { FakeEnsemble, FakeStore } from './store.ts';
+import { FakeSystemd } from './systemd.ts';
+
+export const TIMINGS = { loopTickMs: 5_000, failedLoopTickMs: 2_000, reactionMs: 50, boundaryMs: 1_000 } as const;
+export const SESSION_MS = 4_000;
+
+/** A spec with the default brake. */
+export function specOf(...services: readonly Service[]): Spec {
+  return { services, brake: { above: 0.5, atLeast: 3, holdMs: 60_000 } };
+}
+
+/** What survives a daemon's process on its host. */
+export class FakeMemory implements MemoryFile {
+  remembered: Remembered = { applied: { epoch: 0, generation: 0 }, units: new Map() };
+
+  async load(): Promise<Remembered> {
+    return this.remembered;
+  }
+
+  async save(remembered: Remembered): Promise<void> {
+    this.remembered = remembered;
+  }
+}
+
+export class FakeHost {
+  readonly systemd: FakeSystemd;
+  readonly memory = new FakeMemory();
+  readonly log = new MemoryLog();
+  /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, as asked for by the daemons of this host, in order. */
+  readonly asked: string[] = [];
+  readonly drift: string[] = [];
+  machineId: string;
+
+  constructor(
+    readonly name: string,
+    readonly clock: FakeClock,
+    readonly ensemble: FakeEnsemble,
+    readonly prestartFolder = '/nonexistent',
+  ) {
+    this.systemd = new FakeSystemd(clock);
+    this.machineId = `machine-of-${name}`;
+  }
+
+  /** A new process of the daemon, with `spec` in its configuration file. */
+  async boot(spec: Spec): Promise<FakeDaemon> {
+    const daemon = new FakeDaemon(this, spec);
+    await daemon.executor.start();
+    return daemon;
+  }
+
+  /** A recording connection to the host's systemd. */
+  watched(systemd: Systemd): Systemd {
+    const { asked } = this;
+    return {
+      get connected() {
+        return systemd.connected;
+      },
+      list: (units) => systemd.list(units),
+      start: (unit, deadlineMs, signal) => {
+        asked.push(`start ${unit}`);
+        return systemd.start(unit, deadlineMs, signal);
+      },
+      stop: (unit, deadlineMs, signal) => {
+        asked.push(`stop ${unit}`);
+        return systemd.stop(unit, deadlineMs, signal);
+      },
+      resetFailed: (unit) => {
+        asked.push(`reset ${unit}`);
+        return systemd.resetFailed(unit);
+      },
+      exitInfo: (unit) => systemd.exitInfo(unit),
+      run: (command, signal) => {
+        asked.push(`run ${command.unit}`);
+        return systemd.run(command, signal);
+      },
+      close: () => systemd.close(),
+    };
+  }
+}
+
+export class FakeDaemon {
+  readonly store: FakeStore;
+  readonly executor: Executor;
+  readonly election: Election;
+  readonly membership: Membership;
+  readonly moves: Move[] = [];
+  readonly epochs: number[] = [];
+  readonly convergences: number[] = [];
+  leader: Leader | undefined;
+  term: Leadership | undefined;
+  nameTaken: string | undefined;
+  proposed: ProposalOutcome | undefined;
+  private bus: Systemd | undefined;
+
+  constructor(
+    private readonly host: FakeHost,
+    spec: Spec,
+  ) {
+    const { clock, log, name } = host;
+    const store = host.ensemble.connect({ sessionTimeoutMs: SESSION_MS });
+    this.store = store;
+    this.executor = new Executor({
+      host: name,
+      store,
+      connectSystemd: (events) => {
+        this.bus = host.watched(host.systemd.connect(events));
+        return this.bus;
+      },
+      memory: host.memory,
+      prestartFolder: host.prestartFolder,
+      clock,
+      log,
+      metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
+      loopTickMs: TIMINGS.loopTickMs,
+      failedLoopTickMs: TIMINGS.failedLoopTickMs,
+      onSystemdConnected: () => {},
+    });
+    this.election = new Election({
+      store,
+      host: name,
+      machineId: host.machineId,
+      clock,
+      log,
+      onLeading: (term) => this.lead(term),
+    });
+    const digest = digestOf(spec);
+    this.membership = new Membership({
+      store,
+      clock,
+      log,
+      describe: () => ({
+        host: name,
+        machineId: host.machineId,
+        address: name,
+        url: `http://${name}:9780`,
+        labels: {},
+        software: 'test',
+        file: digest,
+      }),
+      elect: (earlier) => this.election.join(earlier),
+      onJoined: async () => {
+        this.executor.joined();
+        this.proposed = await proposeSpec(store, {
+          spec,
+          digest,
+          proposedBy: name,
+          at: clock.date().toISOString(),
+          intent: 'start',
+        });
+      },
+      onNameTaken: (why) => {
+        this.nameTaken = why;
+      },
+    });
+  }
+
+  /** An orderly stop, as `systemctl stop` asks for it. */
+  async stop(): Promise<void> {
+    await this.election.leave();
+    await this.executor.stopUnits(new AbortController().signal);
+    await this.leave();
+  }
+
+  /** The process dies: units run on, its session runs out. */
+  kill(): void {
+    this.store.kill();
+    // what it still waited for has no meaning any more: nobody is left to wait
+    void Promise.allSettled([this.bus?.close(), this.election.leave(), this.membership.close(), this.executor.close()]);
+  }
+
+  private async leave(): Promise<void> {
+    await this.membership.close();
+    await this.executor.close();
+    await this.store.close();
+  }
+
+  private lead(term: Leadership): void {
+    const { clock, log, name } = this.host;
+    this.term = term;
+    this.epochs.push(term.epoch);
+    this.leader = new Leader(term, {
+      host: name,
+      store: this.store,
+      clock,
+      log,
+      metrics: {
+        placed: () => {},
+        moved: (moves) => void this.moves.push(...moves),
+        cluster: () => {},
+        converged: (seconds) => void this.convergences.push(seconds),
+      },
+      loopTickMs: TIMINGS.loopTickMs,
+      reactionMs: TIMINGS.reactionMs,
+      boundaryMs: TIMINGS.boundaryMs,
+      onEpochTooLow: (epoch) => this.election.raiseEpochAbove(epoch),
+    });
+    term.signal.addEventListener('abort', () => {
+      this.leader = undefined;
+      this.term = undefined;
+    });
+  }
+}
