@@ -1,6 +1,7 @@
 /** The daemon: the only place where its parts are wired together. It holds no rule of its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
 import { Executor } from './executor/executor.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
@@ -151,7 +152,10 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     const decoded = node && decodeSpecRecord(node.data, node.path);
     clusterSpec = decoded?.ok ? decoded.value.digest : clusterSpec;
   });
-  const unsubscribe = store.onState((state) => logState(state, log));
+  const unsubscribe = store.onState((state) => {
+    if (state.kind === 'lost') executor.left();
+    if (state.kind === 'suspended' || state.kind === 'lost') log.warn(`${describeState(state)}; units run on`);
+  });
 
   const status = (): DaemonStatus => ({
     host: host.name,
@@ -170,8 +174,9 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     metrics: metrics.registry,
   });
 
+  // first, because a port in use is how a second daemon of the same file on this machine finds out
+  await listen(http, initial);
   await executor.start();
-  await http.listen({ port: initial.http.port, host: initial.http.host ?? '::' });
   log.info(`servicewatcher ${software} on host ${host.name}, ZooKeeper ${servers.join(',')}${chroot}`);
 
   return {
@@ -187,6 +192,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       warnAboutFixedParts(config, parsed.config, log);
       config = parsed.config;
       await executor.clearFailures();
+      await membership.refresh();
       await propose('replace').catch((error: unknown) =>
         log.error(
           `the new configuration could not be proposed to the cluster: ${String(error)}; reload again once ZooKeeper answers`,
@@ -205,6 +211,22 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       await embedded?.stop();
     },
   };
+}
+
+/** All addresses means IPv6 and IPv4 alike, or IPv4 alone where the kernel has no IPv6. */
+async function listen(http: FastifyInstance, config: Config): Promise<void> {
+  const { host, port } = config.http;
+  try {
+    await http.listen({ port, host: host ?? '::' });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (host === undefined && code === 'EAFNOSUPPORT') await http.listen({ port, host: '0.0.0.0' });
+    else if (code !== 'EADDRINUSE') throw error;
+    else
+      throw new Error(
+        `port ${port} (http.listen in ${config.file}) is in use: is another servicewatcher running on this host?`,
+      );
+  }
 }
 
 async function startEmbedded(config: Config, log: Logger) {
@@ -229,11 +251,6 @@ function warnAboutFixedParts(before: Config, after: Config, log: Logger): void {
     if (JSON.stringify(old) === JSON.stringify(now)) continue;
     log.warn(`${after.file}: \`${name}\` has changed and takes effect when the daemon is restarted`);
   }
-}
-
-function logState(state: SessionState, log: Logger): void {
-  if (state.kind === 'connected') log.info(describeState(state));
-  else if (state.kind !== 'closed') log.warn(`${describeState(state)}; units run on`);
 }
 
 function describeState(state: SessionState): string {

@@ -33,30 +33,40 @@ export async function controller(
 }
 
 async function run(config: Parameters<typeof startDaemon>[0], software: string, log: Logger): Promise<number> {
+  let stop = () => {};
+  let reload = () => log.info('reload: the daemon is starting and has just read its file');
   const stopped = new Promise<'stop'>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve('stop'));
+    stop = () => resolve('stop');
   });
-  const daemon = await startDaemon(config, software, log);
+  // before anything else: a signal that nobody handles would end the daemon
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop());
+  process.on('SIGHUP', () => reload());
+  const daemon = await startDaemon(config, software, log).catch((error: unknown) => {
+    log.error(`cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  });
+  if (!daemon) return 1;
   let reloading = Promise.resolve();
-  process.on('SIGHUP', () => {
+  reload = () => {
     reloading = reloading.then(async () => {
       await tell(log, 'RELOADING=1');
       await daemon.reload();
       await tell(log, 'READY=1');
     });
-  });
+  };
   daemon.ready.then(() => tell(log, 'READY=1', 'STATUS=Member of the cluster')).catch(() => undefined);
   const interval = watchdogIntervalMs(process.env);
   const watchdog = interval === undefined ? undefined : setInterval(() => void tell(log, 'WATCHDOG=1'), interval);
   const end = await Promise.race([stopped, daemon.fatal]);
-  clearInterval(watchdog);
   if (end !== 'stop') {
     log.error(`ending, units run on: ${end}`);
     return 1;
   }
   log.info('stopping');
   await tell(log, 'STOPPING=1');
+  await reloading;
   await daemon.stop();
+  clearInterval(watchdog);
   return 0;
 }
 

@@ -26,6 +26,8 @@ export interface HttpSources {
   readonly metrics: Registry;
 }
 
+/** For a client to send its request; longer is an attempt to hold connections open. */
+const REQUEST_TIMEOUT_MS = 10_000;
 /** No route has a schema: the compilers for them are not even loaded. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } };
 
@@ -35,7 +37,13 @@ function noSchemas(): never {
 
 /** Builds the server; `listen` is the caller's. Nothing that is asked can change anything. */
 export function createServer(sources: HttpSources): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit: 1024, exposeHeadRoutes: true, schemaController: NO_SCHEMAS });
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 1024,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    exposeHeadRoutes: true,
+    schemaController: NO_SCHEMAS,
+  });
 
   app.get('/healthz', async () => ({ ok: true }));
 

@@ -218,7 +218,11 @@ export class Election {
       resign: (why) => {
         if (this.term !== term) return;
         this.end(why);
-        this.evaluate();
+        // not at once: what made it resign may still be there
+        void delay(this.options.clock, RETRY_MS, this.abort.signal).then(
+          () => this.evaluate(),
+          () => undefined,
+        );
       },
     });
   }

@@ -32,6 +32,7 @@ export class Membership {
   private readonly abort = new AbortController();
   private watch: Watch | undefined;
   private joinedIn: string | undefined;
+  private election: string | undefined;
   private joining: Promise<void> | undefined;
   private ended = false;
 
@@ -44,6 +45,17 @@ export class Membership {
   get joined(): boolean {
     const { state } = this.options.store;
     return state.kind === 'connected' && state.session === this.joinedIn;
+  }
+
+  /** Writes what `describe` says by now. A failure is logged: the next session writes it anyway. */
+  async refresh(): Promise<void> {
+    if (!this.joined || this.election === undefined) return;
+    const self = this.options.describe();
+    try {
+      await this.options.store.set(memberPath(self.host), encodeMember({ ...self, election: this.election }));
+    } catch (error) {
+      this.options.log.warn(`${memberPath(self.host)} could not be brought up to date: ${String(error)}`);
+    }
   }
 
   /** Stops keeping the membership up; the znode stays until it is removed or the session ends. */
@@ -99,6 +111,7 @@ export class Membership {
       return false;
     }
     const election = await elect(holder?.election);
+    this.election = election;
     const claim = await claimEphemeral(store, path, encodeMember({ ...self, election }), (node) => {
       const decoded = decodeMember(node.data, path);
       // an entry that nobody can read protects nobody
