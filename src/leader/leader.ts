@@ -125,6 +125,7 @@ export class Leader {
     const changed = this.changedHosts(writer, placement, record.spec, record.digest, now);
     const gone = this.goneHosts(writer);
     if (changed.length > 0 || gone.length > 0) await this.write(writer, placement, changed, gone);
+    else if (!this.placement) this.options.log.info('the placement stands as it was written before this term');
     this.placement ??= placement;
     this.publish(writer, record.spec, record.digest);
   }

@@ -1,0 +1,108 @@
+/** `npm run bench`: boots real hosts, measures, and prints a row for each thing measured. See USAGE. */
+import { parseArgs } from 'node:util';
+import { readiness } from '../test/harness/machine.ts';
+import { Cluster } from './cluster.ts';
+import { measureFailover } from './failover.ts';
+import { measureHostLoss, measureLeaderHostLoss } from './host-loss.ts';
+import { IDLE_SERVICES, measureIdle } from './idle.ts';
+import { measureLeaderLoss } from './leader-loss.ts';
+import { measureReload } from './reload.ts';
+import { type Row, renderRow } from './row.ts';
+
+type Progress = (figure: number) => void;
+type Benchmark = (cluster: Cluster, runs: number, progress: Progress) => Promise<Row | readonly Row[]>;
+
+/** On one cluster with two services: one instance in all, and one on each host but one. */
+const BUSY_SERVICES = '  - name: unit@probe\n    count: 1\n  - name: unit@spread\n    count: 4\n';
+const BENCHMARKS: Readonly<Record<string, { readonly services: string; readonly measure: Benchmark }>> = {
+  failover: { services: BUSY_SERVICES, measure: measureFailover },
+  reload: { services: BUSY_SERVICES, measure: measureReload },
+  'leader-loss': { services: BUSY_SERVICES, measure: measureLeaderLoss },
+  'host-loss': { services: BUSY_SERVICES, measure: measureHostLoss },
+  'leader-host-loss': { services: BUSY_SERVICES, measure: measureLeaderHostLoss },
+  idle: { services: IDLE_SERVICES, measure: measureIdle },
+};
+const NAMES = Object.keys(BENCHMARKS);
+
+const USAGE = `usage: npm run bench -- [--runs N] [--only NAME]… [--cli FILE]
+  --runs N     samples of each time (default 20); idle: N windows of a minute (default 5)
+  --only NAME  one of ${NAMES.join(', ')}; may be given several times
+  --cli FILE   the program to measure (default dist/cli.js)
+Exit code 0 when everything was measured, whatever the figures; 1 when something could not be; 2 for a wrong usage.
+`;
+
+interface Options {
+  readonly runs: number | undefined;
+  readonly names: readonly string[];
+  readonly cli: string | undefined;
+}
+
+function readOptions(args: readonly string[]): Options | undefined {
+  const { runs, only, cli } = parseArgs({
+    args: [...args],
+    options: { runs: { type: 'string' }, only: { type: 'string', multiple: true }, cli: { type: 'string' } },
+  }).values;
+  const count = runs === undefined ? undefined : Number(runs);
+  const names = only ?? NAMES;
+  const isRight =
+    (count === undefined || (Number.isInteger(count) && count > 0)) && names.every((n) => n in BENCHMARKS);
+  return isRight ? { runs: count, names, cli } : undefined;
+}
+
+async function main(options: Options): Promise<number> {
+  const groups = new Map<string, string[]>();
+  for (const name of options.names) {
+    const services = BENCHMARKS[name]?.services ?? '';
+    groups.set(services, [...(groups.get(services) ?? []), name]);
+  }
+  const problems: string[] = [];
+  for (const [services, names] of groups) {
+    console.log(`Booting 5 hosts and 3 ZooKeeper servers for ${names.join(', ')} …`);
+    const cluster = await Cluster.start(services, options.cli);
+    try {
+      for (const name of names)
+        await runOne(name, cluster, options).catch((e: unknown) => problems.push(`${name}: ${e}`));
+    } finally {
+      await cluster.destroy();
+    }
+  }
+  for (const problem of problems) console.error(`Not measured: ${problem}`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+async function runOne(name: string, cluster: Cluster, options: Options): Promise<void> {
+  const benchmark = BENCHMARKS[name];
+  if (benchmark === undefined) return;
+  const runs = options.runs ?? (name === 'idle' ? 5 : 20);
+  const progress: Progress = (figure) => process.stderr.write(`  ${name} ${figure.toFixed(2)}\n`);
+  const measured = await benchmark.measure(cluster, runs, progress);
+  for (const row of Array.isArray(measured) ? measured : [measured]) console.log(renderRow(row));
+}
+
+function start(): Promise<number> | number {
+  const machine = readiness();
+  if (machine.kind !== 'ready') {
+    console.error(`The benchmarks cannot run here: ${machine.why}`);
+    return 1;
+  }
+  let options: Options | undefined;
+  try {
+    options = readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+  }
+  if (options !== undefined) return main(options);
+  process.stderr.write(USAGE);
+  return 2;
+}
+
+// Until it is known better: benchmarks that end without a word have failed.
+process.exitCode = 1;
+Promise.resolve(start()).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : String(error));
+  },
+);
