@@ -1,5 +1,5 @@
 /** What networks and servers do to a real client. */
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../../src/shared/clock.ts';
 import type { Logger } from '../../../src/shared/log.ts';
@@ -106,19 +106,33 @@ it.each<[string, Buffer]>([
   expect((await untilConnected(store)).server).toBe(server.server);
 });
 
-it('pauses between attempts on a server that accepts and cuts every connection', async () => {
+it.each<[string, (socket: Socket) => void]>([
+  ['before the handshake', (socket) => socket.destroy()],
+  ['after the handshake', cutAfterHandshake],
+])('pauses between attempts on a server that accepts and cuts every connection %s', async (_when, cut) => {
   let accepted = 0;
   const rude = await strangeServer((socket) => {
     accepted += 1;
-    socket.destroy();
+    cut(socket);
   });
   const store = client([rude]);
-  await until(() => accepted >= 5, { ...DEADLINE, what: 'five attempts' });
-  const fiveAt = performance.now();
-  await until(() => accepted >= 7, { ...DEADLINE, what: 'two more' });
-  expect(performance.now() - fiveAt).toBeGreaterThan(500);
-  expect(store.state).toEqual({ kind: 'connecting' });
+  await until(() => accepted >= 6, { ...DEADLINE, what: 'six attempts' });
+  const sixAt = performance.now();
+  await until(() => accepted >= 8, { ...DEADLINE, what: 'two more' });
+  expect(performance.now() - sixAt).toBeGreaterThan(500);
+  expect(store.state.kind).not.toBe('connected');
 });
+
+/** Passes the handshake on to the real server and back, then closes the connection. */
+function cutAfterHandshake(socket: Socket): void {
+  const upstream = connectSocket(server.port, '127.0.0.1');
+  upstream.on('error', () => {});
+  socket.on('data', (chunk) => upstream.write(chunk));
+  upstream.once('data', (chunk) => {
+    socket.end(chunk);
+    upstream.destroy();
+  });
+}
 
 it('recovers at the first attempt when it is cut in the middle of an answer', async () => {
   const link = await proxy();
