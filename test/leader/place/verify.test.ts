@@ -35,17 +35,20 @@ function ofUnit(
   };
 }
 
+/** Changes one instance among those that `change` finds fit. */
 function ofInstance(
   change: (instance: PlacedInstance, unit: UnitPlacement, input: PlacementInput) => PlacedInstance | undefined,
 ): Corruption {
-  return ofUnit(
-    (unit) => unit.instances.length > 0,
-    (unit, pick, input) => {
-      const old = choose(unit.instances, pick);
-      const changed = old && change(old, unit, input);
-      return changed && { ...unit, instances: unit.instances.map((each) => (each === old ? changed : each)) };
-    },
-  );
+  return (input, valid, pick) => {
+    const spoilt = [...valid.units.values()].flatMap((unit) =>
+      unit.instances.flatMap((old, index) => {
+        const changed = change(old, unit, input);
+        return changed === undefined ? [] : [{ ...unit, instances: unit.instances.with(index, changed) }];
+      }),
+    );
+    const unit = choose(spoilt, pick);
+    return unit && withUnit(valid, unit);
+  };
 }
 
 function ofMoves(change: (move: Move, all: readonly Move[]) => readonly Move[]): Corruption {
@@ -129,7 +132,7 @@ const CORRUPTIONS: Readonly<Record<string, Corruption>> = {
     ...valid,
     moves: [...valid.moves, { unit: 'zz.service', from: 'w1', to: undefined, because: { kind: 'surplus' } }],
   }),
-  'a move from where the unit still is': ofMoves((move, all) =>
+  'a move from where the unit never was': ofMoves((move, all) =>
     all.map((each) => (each === move ? { ...move, from: 'zz' } : each)),
   ),
   'a move to where nothing is': ofMoves((move, all) => replace(move, { ...move, to: 'zz' })(all)),
