@@ -1,0 +1,30 @@
+/** What systemd on a host says of several units, in one look. */
+import type { Host } from '../harness/host.ts';
+
+export interface UnitView {
+  /** systemd's ActiveState. */
+  readonly active: string;
+  /** 0 when none runs. */
+  readonly mainPid: number;
+  /** When it last became active, ms of `monotonicNow`'s clock; 0 if it never did. */
+  readonly activeEnterMs: number;
+}
+
+/** One view for each unit, in their order. */
+export async function viewUnits(host: Host, units: readonly string[]): Promise<UnitView[]> {
+  const properties = 'ActiveState,MainPID,ActiveEnterTimestampMonotonic';
+  const text = await host.systemctl('show', `--property=${properties}`, '--', ...units);
+  const blocks = text.trim().split('\n\n');
+  if (blocks.length !== units.length) throw new Error(`systemd answered on ${blocks.length} of ${units.length} units`);
+  return blocks.map((block) => ({
+    active: property(block, 'ActiveState'),
+    mainPid: Number(property(block, 'MainPID')),
+    activeEnterMs: Number(property(block, 'ActiveEnterTimestampMonotonic')) / 1000,
+  }));
+}
+
+function property(block: string, name: string): string {
+  const line = block.split('\n').find((candidate) => candidate.startsWith(`${name}=`));
+  if (line === undefined) throw new Error(`systemd did not tell ${name}: ${block}`);
+  return line.slice(name.length + 1);
+}
