@@ -59,6 +59,10 @@ export class Executor {
   private listDue = true;
   private listedAt = 0;
   private ended = false;
+  /** What this host shall run, and what it may touch, has not been read yet. */
+  private readonly unread = new Set(['desired', 'spec']);
+  /** systemd has told the state of every unit of interest once: there is something to report. */
+  private surveyed = false;
   private saving: Promise<void> = Promise.resolve();
   private saveDue = false;
 
@@ -88,6 +92,7 @@ export class Executor {
       systemd: this.systemd,
       table: this.table,
       prestart: this.prestart,
+      clock,
       log,
       stillDesired: (unit) => this.stillDesired(unit),
       onChange: () => this.loop.trigger(),
@@ -113,10 +118,6 @@ export class Executor {
     this.publisher.enable();
   }
 
-  left(): void {
-    this.publisher.disable();
-  }
-
   get systemdConnected(): boolean {
     return this.systemd.connected;
   }
@@ -139,7 +140,9 @@ export class Executor {
   async stopUnits(signal: AbortSignal): Promise<void> {
     this.ended = true;
     const ours = [...this.table.states.values()].filter((state) => this.table.isOurs(state.unit));
-    const running = ours.filter((state) => state.active !== 'inactive' && state.active !== 'failed');
+    const idle = (active: ActiveState) => active === 'inactive' || active === 'failed';
+    // a start that was asked for a moment ago may not show in the state yet
+    const running = ours.filter((state) => !idle(state.active) || this.jobs.isBusy(state.unit));
     await this.jobs.stopAll(
       running.map((state) => state.unit),
       signal,
@@ -160,6 +163,7 @@ export class Executor {
 
   private onDesired(node: Znode | undefined): void {
     const { log, host } = this.options;
+    if (this.unread.delete('desired')) this.loop.trigger();
     if (!node) {
       // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
       if (this.desired) this.refuse(`${desiredPath(host)} was removed`);
@@ -195,6 +199,7 @@ export class Executor {
   }
 
   private onSpec(node: Znode | undefined): void {
+    if (this.unread.delete('spec')) this.loop.trigger();
     if (!node) return;
     const decoded = decodeSpecRecord(node.data, node.path);
     if (!decoded.ok) {
@@ -220,7 +225,8 @@ export class Executor {
     await this.list(begun);
     if (this.ended) return;
     const decision = this.decide();
-    for (const action of decision.actions) this.jobs.dispatch(action);
+    // without systemd nothing can be done, and what is known of it may be outdated
+    if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
   }
@@ -247,6 +253,7 @@ export class Executor {
       byState.set(active, (byState.get(active) ?? 0) + 1);
     }
     this.options.metrics.units(byState);
+    if (!this.surveyed) return;
     this.latestReport = report({
       host: this.options.host,
       applied: this.applied,
@@ -273,10 +280,10 @@ export class Executor {
       this.listDue = false;
       this.listedAt = now;
     }
-    if (units.length === 0) return;
     const mark = this.table.signalMark();
     try {
-      this.table.listed(await this.systemd.list(units), mark);
+      if (units.length > 0) this.table.listed(await this.systemd.list(units), mark, this.jobs.busy);
+      this.surveyed ||= this.unread.size === 0;
     } catch (error) {
       this.listDue = true;
       this.options.log.warn(

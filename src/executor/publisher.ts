@@ -7,7 +7,7 @@ import { claimEphemeral } from '../shared/ephemeral.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
-import { MAX_PAYLOAD_BYTES, type Store } from '../shared/store.ts';
+import { MAX_PAYLOAD_BYTES, type Store, type Watch } from '../shared/store.ts';
 import { observedPath } from '../shared/znodes.ts';
 
 /** Pause after a failed write. */
@@ -16,16 +16,28 @@ const RETRY_MS = 200;
 export class Publisher {
   private latest: Buffer | undefined;
   private written: { readonly session: string; readonly data: Buffer } | undefined;
-  private enabled = false;
+  /** Session in which the host's membership is confirmed. */
+  private joinedIn: string | undefined;
   private writing: Promise<void> | undefined;
   private readonly abort = new AbortController();
+  private readonly unsubscribe: () => void;
+  private readonly watch: Watch;
 
   constructor(
     private readonly store: Store,
     private readonly host: string,
     private readonly clock: Clock,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.unsubscribe = store.onState((state) => {
+      if (state.kind === 'connected') this.kick();
+    });
+    this.watch = store.watch(observedPath(host), (node) => {
+      if (node) return;
+      this.written = undefined;
+      this.kick();
+    });
+  }
 
   /** Publishes `observed` unless it was the last one published. */
   publish(observed: Observed): void {
@@ -42,17 +54,15 @@ export class Publisher {
 
   /** The host's membership in the present session is confirmed: reports may be written. */
   enable(): void {
-    this.enabled = true;
+    const { state } = this.store;
+    this.joinedIn = state.kind === 'connected' ? state.session : undefined;
     this.kick();
   }
 
-  /** Not connected, or another daemon holds the name: nothing is written. */
-  disable(): void {
-    this.enabled = false;
-  }
-
   async close(): Promise<void> {
-    this.enabled = false;
+    this.joinedIn = undefined;
+    this.unsubscribe();
+    this.watch.close();
     this.abort.abort(new Error('closing'));
     await this.writing;
   }
@@ -67,7 +77,7 @@ export class Publisher {
 
   private due(): Buffer | undefined {
     const { state } = this.store;
-    if (!this.enabled || !this.latest || state.kind !== 'connected') return undefined;
+    if (!this.latest || state.kind !== 'connected' || state.session !== this.joinedIn) return undefined;
     if (this.written?.session === state.session && this.written.data.equals(this.latest)) return undefined;
     return this.latest;
   }

@@ -2,6 +2,7 @@
  * Carries out the actions of `diff()`, each on its own: per unit at most one at a time, none waiting for another unit's.
  * What came of an action is told to the unit table and seen in the next pass; nothing here decides.
  */
+import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DesiredUnit } from '../shared/model.ts';
 import { type Action, valuesKey } from './diff.ts';
@@ -14,11 +15,14 @@ const JOB_DEADLINE_MS = 600_000;
 /** Exit status of a program that ended because of SIGTERM, as shells and the JVM give it: 128 + 15. */
 const EXIT_SIGTERM = 143;
 const SIGTERM = 15;
+/** Pause before an action that could not be carried out is tried again. */
+const RETRY_MS = 200;
 
 export interface UnitJobsDependencies {
   readonly systemd: Systemd;
   readonly table: UnitTable;
   readonly prestart: Prestart;
+  readonly clock: Clock;
   readonly log: Logger;
   /** True while the unit is still desired here in just this form. */
   readonly stillDesired: (desired: DesiredUnit) => boolean;
@@ -62,13 +66,15 @@ export class UnitJobs {
     void this.exclusively(action.unit, () => this.handle(action));
   }
 
-  /** Stops these units, all at once; resolves when all are down or the signal is aborted. */
+  /**
+   * Stops these units, all at once; resolves when all are down or the signal is aborted. What is under way for one is
+   * not waited for: systemd replaces a start that hangs by the stop.
+   */
   async stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    const all = units.map(async (unit) => {
-      await this.running.get(unit);
-      await this.exclusively(unit, () => this.stop(unit, 'not-placed'));
-    });
+    const all = units.map((unit) =>
+      this.stop(unit, 'not-placed').catch((error: unknown) => this.complain(unit, error)),
+    );
     await Promise.race([Promise.all(all), aborted]);
   }
 
@@ -82,9 +88,9 @@ export class UnitJobs {
     const current = this.running.get(unit);
     if (current !== undefined) return current;
     const job = work()
-      .catch((error: unknown) => {
-        if (this.abort.signal.aborted) return;
-        this.deps.log.warn(`${unit}: ${error instanceof Error ? error.message : String(error)}; tried again`, { unit });
+      .catch(async (error: unknown) => {
+        this.complain(unit, error);
+        await delay(this.deps.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
       })
       .finally(() => {
         this.running.delete(unit);
@@ -92,6 +98,11 @@ export class UnitJobs {
       });
     this.running.set(unit, job);
     return job;
+  }
+
+  private complain(unit: string, error: unknown): void {
+    if (this.abort.signal.aborted) return;
+    this.deps.log.warn(`${unit}: ${error instanceof Error ? error.message : String(error)}; tried again`, { unit });
   }
 
   private handle(action: Action): Promise<void> {
@@ -127,6 +138,7 @@ export class UnitJobs {
     if (!this.deps.stillDesired(desired)) return;
     table.starting(unit, valuesKey(desired));
     await this.deps.saved();
+    if (!this.deps.stillDesired(desired)) return;
     log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
     const outcome = await systemd.start(unit, JOB_DEADLINE_MS, this.abort.signal);
     this.started(unit, outcome);
@@ -181,7 +193,12 @@ export class UnitJobs {
     const exit = await this.deps.systemd.exitInfo(unit);
     const bySignal = exit.code === 'killed' && exit.status === SIGTERM;
     const byStatus = exit.code === 'exited' && exit.status === EXIT_SIGTERM;
-    if (bySignal || byStatus) await this.deps.systemd.resetFailed(unit);
+    if (!bySignal && !byStatus) return;
+    const { systemd, table } = this.deps;
+    await systemd.resetFailed(unit);
+    // the signal of the reset may come after its answer: until then the unit would be reported as failed
+    const mark = table.signalMark();
+    table.listed(await systemd.list([unit]), mark, this.busy);
   }
 }
 

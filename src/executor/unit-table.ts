@@ -37,8 +37,8 @@ export class UnitTable {
     return new Map(this.signals);
   }
 
-  /** Takes the answer of `list`. True when anything changed. */
-  listed(units: readonly UnitState[], mark: ReadonlyMap<string, number>): boolean {
+  /** Takes the answer of `list`; `busy`: units with a job of ours under way. True when anything changed. */
+  listed(units: readonly UnitState[], mark: ReadonlyMap<string, number>, busy: ReadonlySet<string>): boolean {
     let changed = false;
     for (const listed of units) {
       const known = this.states.get(listed.unit);
@@ -46,7 +46,7 @@ export class UnitTable {
       const next = overtaken ? { ...listed, active: known.active, sub: known.sub } : listed;
       if (known && known.load === next.load && known.active === next.active && known.sub === next.sub) continue;
       changed = true;
-      this.setState(next, known, false);
+      this.setState(next, known, busy.has(next.unit));
     }
     return changed;
   }

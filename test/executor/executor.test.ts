@@ -1,0 +1,676 @@
+/** One executor on a pretended systemd; the test plays the leader. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Executor } from '../../src/executor/executor.ts';
+import type { Systemd, SystemdEvents, TransientCommand } from '../../src/executor/systemd.ts';
+import { digestOf } from '../../src/shared/digest.ts';
+import type { Desired, DesiredPrestart, DesiredUnit, Observed, ObservedUnit, Spec } from '../../src/shared/model.ts';
+import { decodeObserved, encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
+import { PARENTS } from '../../src/shared/znodes.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { FakeHost, specOf } from '../fakes/daemon.ts';
+import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+
+const SPEC = specOf(
+  { name: 'a', type: 'global', enabled: true, isolation: 'keep' },
+  { name: 'b', type: 'global', enabled: true, isolation: 'keep' },
+  { name: 'c', type: 'shared', count: 1, enabled: true, isolation: 'keep' },
+);
+
+let clock: FakeClock;
+let ensemble: FakeEnsemble;
+let host: FakeHost;
+let store: FakeStore;
+let folder: string;
+let executor: Executor;
+const running: Executor[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'servicewatcher-executor-'));
+  clock = new FakeClock();
+  ensemble = new FakeEnsemble({ clock });
+  host = new FakeHost('w1', clock, ensemble, join(folder, 'prestart'));
+  store = ensemble.connect({ sessionTimeoutMs: 4_000 });
+  await clock.until('the session', () => store.state.kind === 'connected');
+  await done(Promise.all(PARENTS.map((parent) => store.ensure(parent))));
+  for (const unit of ['a.service', 'b.service', 'c.service', 'foreign.service']) host.systemd.define(unit);
+});
+
+afterEach(async () => {
+  await done(Promise.all(running.splice(0).map((each) => each.close())));
+  await rm(folder, { recursive: true });
+});
+
+function done<T>(promise: Promise<T>): Promise<T> {
+  return clock.finish('an answer', promise);
+}
+
+/** Starts the executor of a new process on a session of its own. */
+async function boot(
+  options: {
+    readonly connect?: (events: SystemdEvents) => Systemd;
+    readonly session?: FakeStore;
+    readonly joined?: boolean;
+  } = {},
+): Promise<Executor> {
+  const session = options.session ?? store;
+  executor = new Executor({
+    host: 'w1',
+    store: session,
+    connectSystemd: options.connect ?? ((events) => host.watched(host.systemd.connect(events))),
+    memory: host.memory,
+    prestartFolder: host.prestartFolder,
+    clock,
+    log: host.log,
+    metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
+    loopTickMs: 5_000,
+    failedLoopTickMs: 2_000,
+    onSystemdConnected: () => {},
+  });
+  running.push(executor);
+  await done(executor.start());
+  if (options.joined !== false) executor.joined();
+  return executor;
+}
+
+function unit(name: string, prestart?: DesiredPrestart): DesiredUnit {
+  return {
+    unit: `${name}.service`,
+    service: name,
+    isolation: 'keep',
+    why: { kind: 'kept' },
+    ...(prestart && { prestart }),
+  };
+}
+
+let generation = 0;
+
+async function put(path: string, data: Buffer): Promise<void> {
+  if (ensemble.tree.get(path)) await done(store.set(path, data));
+  else await done(store.create(path, data, 'persistent'));
+}
+
+async function writeSpec(spec: Spec = SPEC): Promise<void> {
+  const record = { spec, digest: digestOf(spec), proposedBy: 'w1', at: clock.date().toISOString(), earlier: [] };
+  await put('/spec', encodeSpecRecord(record));
+}
+
+/** As the leader would: a new generation of desired/w1. */
+async function desire(units: readonly DesiredUnit[], change: Partial<Desired> = {}): Promise<void> {
+  generation += 1;
+  const desired: Desired = { host: 'w1', epoch: 1, generation, spec: digestOf(SPEC), units, ...change };
+  await put('/desired/w1', encodeDesired(desired));
+}
+
+/** The report as others read it. */
+function observed(): Observed | undefined {
+  const node = ensemble.tree.get('/observed/w1');
+  const decoded = node && decodeObserved(node.data, '/observed/w1');
+  return decoded?.ok ? decoded.value : undefined;
+}
+
+function seen(name: string): ObservedUnit | undefined {
+  return observed()?.units.find((each) => each.unit === `${name}.service`);
+}
+
+const active = (name: string) => host.systemd.state(`${name}.service`).active;
+const asked = (what: string) => host.asked.filter((each) => each === what).length;
+
+describe('an executor', () => {
+  it('starts what is desired and reports it with the version it obeys', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the report', () => seen('a')?.active === 'active');
+    expect(observed()).toMatchObject({ host: 'w1', epoch: 1, generation });
+    expect(host.asked).toEqual(['start a.service']);
+  });
+
+  it('does nothing as long as nothing is desired', async () => {
+    host.systemd.systemctl('start', 'a.service');
+    await writeSpec();
+    await boot();
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    expect(active('a')).toBe('active');
+  });
+
+  it('stops what is not desired any more', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), unit('b')]);
+    await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');
+    await desire([unit('b')]);
+    await clock.until('the stop', () => active('a') === 'inactive');
+    await clock.advance(10_000);
+    expect(host.asked.sort()).toEqual(['start a.service', 'start b.service', 'stop a.service']);
+    expect(host.drift).toEqual([]);
+  });
+
+  it('adopts what runs already', async () => {
+    host.systemd.systemctl('start', 'a.service');
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    expect(host.memory.remembered.units.has('a.service')).toBe(true);
+  });
+
+  it('touches nothing when it starts anew with what it remembers', async () => {
+    await writeSpec();
+    const first = await boot();
+    await desire([unit('a', { script: 'echo {instance:c}', values: { c: ['w2'] } })]);
+    await clock.until('it to run', () => active('a') === 'active');
+    await done(first.close());
+    host.asked.length = 0;
+    await boot();
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    expect(active('a')).toBe('active');
+  });
+
+  it('stops what it had started before its own restart and is not desired any more', async () => {
+    await writeSpec();
+    const first = await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => active('a') === 'active');
+    await done(first.close());
+    await desire([]);
+    await boot();
+    await clock.until('it to be stopped', () => active('a') === 'inactive');
+    expect(host.drift).toEqual([]);
+  });
+
+  it('stops its own units even when no service of the spec declares them any more', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('c')]);
+    await clock.until('it to run', () => active('c') === 'active');
+    const smaller = specOf({ name: 'a', type: 'global', enabled: true, isolation: 'keep' });
+    await writeSpec(smaller);
+    await desire([unit('a')], { spec: digestOf(smaller) });
+    await clock.until('it to be stopped', () => active('c') === 'inactive' && active('a') === 'active');
+  });
+
+  it('never touches a unit that is not in the spec', async () => {
+    host.systemd.systemctl('start', 'foreign.service');
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.advance(20_000);
+    host.systemd.kill('foreign.service', 9);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual(['start a.service']);
+    expect(active('foreign')).toBe('failed');
+    expect(seen('foreign')).toBeUndefined();
+  });
+
+  it('leaves units of another spec than the desired state was computed from alone', async () => {
+    host.systemd.systemctl('start', 'b.service');
+    await writeSpec();
+    await boot();
+    await desire([unit('a')], { spec: 'sha256:another' });
+    await clock.advance(20_000);
+    expect(host.asked).toEqual(['start a.service']);
+    expect(active('b')).toBe('active');
+  });
+
+  it('reports a unit that fails, and leaves it alone until its failure is reset', async () => {
+    host.systemd.define('a.service', { start: 'fails', exitStatus: 3, startMs: 10 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the report', () => seen('a')?.failure?.kind === 'failed');
+    await clock.advance(60_000);
+    expect(asked('start a.service')).toBe(1);
+    host.systemd.define('a.service');
+    host.systemd.systemctl('reset-failed', 'a.service');
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    expect(seen('a')?.failure).toBeUndefined();
+  });
+
+  it.each([
+    ['there is no unit file', 'not-found', 'not-found'],
+    ['the unit is masked', 'masked', 'masked'],
+    ['systemd cannot load the unit', 'bad-setting', 'invalid-unit'],
+  ] as const)('reports that %s, and does not try to start it', async (_what, load, kind) => {
+    if (load === 'not-found') host.systemd.undefine('a.service');
+    else host.systemd.define('a.service', {}, load);
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the report', () => seen('a')?.failure?.kind === kind);
+    expect(host.asked).toEqual([]);
+    host.systemd.define('a.service');
+    host.systemd.daemonReload();
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+  });
+
+  it('resets a unit that ended with 143 because we stopped it, and never reports it as failed', async () => {
+    host.systemd.define('a.service', { stop: 'exit-143', stopMs: 20 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    const failures = watchReports((report) => report.units.some((each) => each.failure));
+    await desire([]);
+    await clock.until('the reset', () => asked('reset a.service') === 1);
+    await clock.advance(10_000);
+    expect(active('a')).toBe('inactive');
+    expect(failures()).toEqual([]);
+  });
+
+  it('does not report that failure either when systemd tells of the reset late', async () => {
+    host.systemd.define('a.service', { stop: 'exit-143', stopMs: 20 });
+    await writeSpec();
+    await boot({
+      connect: (events) => {
+        const onUnit: SystemdEvents['onUnit'] = (name, state, sub) => {
+          if (state === 'inactive') clock.after(5, () => events.onUnit(name, state, sub));
+          else events.onUnit(name, state, sub);
+        };
+        return host.watched(host.systemd.connect({ ...events, onUnit }));
+      },
+    });
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    const failures = watchReports((report) => report.units.some((each) => each.failure));
+    await desire([]);
+    await clock.until('the stop', () => asked('stop a.service') === 1);
+    await clock.advance(10_000);
+    expect(active('a')).toBe('inactive');
+    expect(failures()).toEqual([]);
+  });
+
+  it('reports a unit that ended in another way when it was stopped as failed', async () => {
+    host.systemd.define('a.service', { stop: 'ignores-sigterm', stopTimeoutMs: 1_000 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    await desire([]);
+    await clock.until('the report', () => seen('a')?.failure?.kind === 'failed');
+    expect(asked('reset a.service')).toBe(0);
+  });
+
+  it('lets a unit that hangs delay no other one', async () => {
+    host.systemd.define('a.service', { start: 'hangs' });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to hang', () => seen('a')?.active === 'activating');
+    await desire([unit('a'), unit('b')]);
+    await clock.until('the other to run', () => seen('b')?.active === 'active', 1_000);
+    expect(seen('a')?.active).toBe('activating');
+  });
+
+  it('starts a unit that ends by itself again, after pauses that double', async () => {
+    host.systemd.define('a.service', { exitsAfterMs: 50 });
+    await writeSpec();
+    await boot();
+    const starts: number[] = [];
+    await desire([unit('a')]);
+    for (let count = 1; count <= 4; count++) {
+      await clock.until(`start ${count}`, () => asked('start a.service') === count);
+      starts.push(clock.now());
+    }
+    const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
+    expect(gaps[1]).toBeGreaterThanOrEqual(2 * 100);
+    expect(gaps[2]).toBeGreaterThanOrEqual(4 * 100);
+    expect(gaps[2]).toBeLessThan(4 * 100 + 100);
+  });
+
+  it('puts right what is started by hand, and counts it', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.systemd.systemctl('start', 'b.service');
+    await clock.until('it to be stopped', () => asked('stop b.service') === 1 && active('b') === 'inactive');
+    expect(host.drift).toEqual(['b.service']);
+  });
+
+  it('puts right what is stopped by hand at once, and counts it', async () => {
+    host.systemd.define('a.service', { stopMs: 10 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.systemd.systemctl('stop', 'a.service');
+    await clock.until('it to run again', () => asked('start a.service') === 2 && active('a') === 'active', 100);
+    expect(host.drift).toEqual(['a.service']);
+  });
+
+  it('stops its units on request, and starts none of them again', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), unit('b')]);
+    await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');
+    host.systemd.systemctl('start', 'foreign.service');
+    await done(executor.stopUnits(new AbortController().signal));
+    await clock.advance(20_000);
+    expect([active('a'), active('b'), active('foreign')]).toEqual(['inactive', 'inactive', 'active']);
+    expect(host.memory.remembered.units.size).toBe(0);
+  });
+
+  it('stops a unit whose start hangs at once when it is told to stop its units', async () => {
+    host.systemd.define('a.service', { start: 'hangs' });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to hang', () => active('a') === 'activating');
+    await clock.finish('the stop', executor.stopUnits(new AbortController().signal), 1_000);
+    expect(active('a')).toBe('inactive');
+  });
+
+  it('gives up stopping its units when the signal says so', async () => {
+    host.systemd.define('a.service', { stop: 'ignores-sigterm' });
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => active('a') === 'active');
+    const abort = new AbortController();
+    clock.after(3_000, () => abort.abort());
+    await clock.finish('the end of the wait', executor.stopUnits(abort.signal), 3_100);
+    expect(active('a')).toBe('deactivating');
+  });
+
+  it('clears the failures of its units on request, and of no other ones', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.systemd.systemctl('start', 'foreign.service');
+    await clock.advance(100);
+    for (const name of ['a.service', 'foreign.service']) host.systemd.kill(name, 9);
+    await clock.until('the failure', () => seen('a')?.failure?.kind === 'failed');
+    await done(executor.clearFailures());
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    expect(active('foreign')).toBe('failed');
+  });
+});
+
+describe('what an executor does not obey', () => {
+  beforeEach(async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')], { epoch: 5 });
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.asked.length = 0;
+  });
+
+  it('refuses a desired state that cannot be read, says so, and touches nothing', async () => {
+    await put('/desired/w1', Buffer.from('{"version":1,"host":7}'));
+    await clock.until('the report', () => observed()?.refused !== undefined);
+    expect(observed()?.refused).toContain('/desired/w1 is not valid');
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    expect(active('a')).toBe('active');
+    await desire([unit('a'), unit('b')], { epoch: 5 });
+    await clock.until('it to obey again', () => seen('b')?.active === 'active');
+    expect(observed()?.refused).toBeUndefined();
+  });
+
+  it('refuses the desired state of an older epoch', async () => {
+    await desire([], { epoch: 4 });
+    await clock.until('the report', () => observed()?.refused !== undefined);
+    expect(observed()).toMatchObject({ epoch: 5 });
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+  });
+
+  it('refuses an older epoch after its own restart, too', async () => {
+    await done(executor.close());
+    await desire([], { epoch: 4 });
+    await boot();
+    await clock.until('the report', () => observed()?.refused !== undefined);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    expect(active('a')).toBe('active');
+  });
+
+  it('refuses the desired state of another host', async () => {
+    await desire([], { epoch: 6, host: 'w2' });
+    await clock.until('the report', () => observed()?.refused?.includes('w2') ?? false);
+    expect(active('a')).toBe('active');
+  });
+
+  it('stops nothing when its desired state is removed', async () => {
+    await done(store.remove('/desired/w1'));
+    await clock.until('the report', () => observed()?.refused?.includes('removed') ?? false);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    host.systemd.kill('a.service', 9);
+    host.systemd.systemctl('reset-failed', 'a.service');
+    await clock.until('the last order to stand', () => seen('a')?.active === 'active');
+  });
+
+  it('keeps to the last readable spec when the spec cannot be read', async () => {
+    await put('/spec', Buffer.from('nonsense'));
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    host.systemd.systemctl('start', 'b.service');
+    await clock.until('drift to be put right', () => asked('stop b.service') === 1);
+  });
+});
+
+describe('prestart', () => {
+  const script = (...hosts: string[]): DesiredPrestart => ({
+    script: 'echo {instance:c} > /etc/x',
+    values: { c: hosts },
+  });
+  let commands: TransientCommand[];
+
+  beforeEach(async () => {
+    commands = [];
+    host.systemd.onCommand = (command) => {
+      commands.push(command);
+      return { afterMs: 5, exitStatus: 0 };
+    };
+    await writeSpec();
+    await boot();
+  });
+
+  it('runs before the start, and leaves no file behind', async () => {
+    await desire([unit('a', script('w1', 'w2'))]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    expect(host.asked).toEqual(['run servicewatcher-prestart-a.service', 'start a.service']);
+    expect(commands[0]?.environment).toEqual({ SERVICEWATCHER_UNIT: 'a.service', SERVICEWATCHER_HOST: 'w1' });
+    expect(await readdir(host.prestartFolder)).toEqual([]);
+  });
+
+  it('waits, and says so, while the unit it refers to is placed nowhere', async () => {
+    await desire([unit('a', script())]);
+    await clock.until('the report', () => seen('a')?.waiting !== undefined);
+    expect(seen('a')?.waiting).toContain('needs c');
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    await desire([unit('a', script('w2'))]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+  });
+
+  it('that fails is a failed start of its unit, until failures are cleared', async () => {
+    host.systemd.onCommand = () => ({ afterMs: 5, exitStatus: 1 });
+    await desire([unit('a', script('w2')), unit('b')]);
+    await clock.until('the report', () => seen('a')?.failure?.kind === 'prestart');
+    await clock.advance(30_000);
+    expect(asked('run servicewatcher-prestart-a.service')).toBe(1);
+    expect(asked('start a.service')).toBe(0);
+    expect(seen('b')?.active).toBe('active');
+    host.systemd.onCommand = () => ({ afterMs: 5, exitStatus: 0 });
+    await done(executor.clearFailures());
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+  });
+
+  it('restarts the unit when its values change, after running again', async () => {
+    await desire([unit('a', script('w2'))]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.asked.length = 0;
+    await desire([unit('a', script('w3'))]);
+    await clock.until('it to run again', () => asked('start a.service') === 1 && seen('a')?.active === 'active');
+    await clock.advance(20_000);
+    expect(host.asked).toEqual(['stop a.service', 'run servicewatcher-prestart-a.service', 'start a.service']);
+    expect(host.drift).toEqual([]);
+  });
+
+  it('takes no running unit down because the one it refers to is placed nowhere for the moment', async () => {
+    await desire([unit('a', script('w2'))]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.asked.length = 0;
+    await desire([unit('a', script())]);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    await desire([unit('a', script('w2'))]);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+  });
+
+  it('does not start a unit that ceased to be desired while it ran', async () => {
+    host.systemd.onCommand = () => ({ afterMs: 1_000, exitStatus: 0 });
+    await desire([unit('a', script('w2'))]);
+    await clock.until('the script', () => asked('run servicewatcher-prestart-a.service') === 1);
+    await desire([]);
+    await clock.advance(20_000);
+    expect(asked('start a.service')).toBe(0);
+  });
+});
+
+describe('the connection to systemd', () => {
+  it('is survived: nothing is touched, and what happened meanwhile is seen afterwards', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.asked.length = 0;
+    host.systemd.disconnect();
+    await clock.advance(20_000);
+    expect(executor.systemdConnected).toBe(false);
+    expect(host.asked).toEqual([]);
+    host.systemd.kill('a.service', 9);
+    host.systemd.reconnect();
+    await clock.until('the report', () => seen('a')?.failure?.kind === 'failed');
+  });
+
+  it('is waited for, not spun on, while a unit is to be started', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    host.systemd.disconnect();
+    await desire([unit('a'), unit('b')]);
+    await clock.advance(20_000);
+    expect(asked('start b.service')).toBe(0);
+    host.systemd.reconnect();
+    await clock.until('it to run', () => seen('b')?.active === 'active');
+  });
+
+  it('that fails in the middle of a start is tried again, after a pause', async () => {
+    let refusals = 0;
+    await writeSpec();
+    await boot({
+      connect: (events) => {
+        const systemd = host.watched(host.systemd.connect(events));
+        return {
+          ...systemd,
+          get connected() {
+            return systemd.connected;
+          },
+          start: async (name, deadlineMs, signal) => {
+            if (clock.now() > 5_000) return systemd.start(name, deadlineMs, signal);
+            refusals += 1;
+            throw new Error('LimitsExceeded');
+          },
+        };
+      },
+    });
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    expect(refusals).toBeGreaterThan(1);
+    expect(refusals).toBeLessThan(50);
+  });
+
+  it('nothing is reported before systemd has answered', async () => {
+    host.systemd.disconnect();
+    host.systemd.systemctl('start', 'a.service');
+    await writeSpec();
+    await boot();
+    await clock.advance(10_000);
+    expect(observed()).toBeUndefined();
+    const empty = watchReports((report) => report.units.length === 0);
+    host.systemd.reconnect();
+    await clock.until('the report', () => seen('a')?.active === 'active');
+    expect(empty()).toEqual([]);
+  });
+});
+
+describe('the report', () => {
+  it('is written only once the host has joined', async () => {
+    await writeSpec();
+    await boot({ joined: false });
+    await clock.advance(10_000);
+    expect(observed()).toBeUndefined();
+    executor.joined();
+    await clock.until('the report', () => observed() !== undefined);
+  });
+
+  it('is written anew in a new session, but not before the host has joined in it', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the report', () => seen('a')?.active === 'active');
+    if (store.state.kind !== 'connected') throw new Error('no session');
+    const { session } = store.state;
+    ensemble.expire(session);
+    await clock.until('a new session', () => store.state.kind === 'connected' && store.state.session !== session);
+    await clock.advance(20_000);
+    expect(observed()).toBeUndefined();
+    executor.joined();
+    await clock.until('the report', () => seen('a')?.active === 'active');
+  });
+
+  it('tells what changed while the connection was in doubt as soon as it is back', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the report', () => seen('a')?.active === 'active');
+    store.cut('reset');
+    host.systemd.kill('a.service', 9);
+    await clock.advance(500);
+    store.heal();
+    await clock.until('the report', () => seen('a')?.failure !== undefined, 200);
+  });
+
+  it('comes back when someone removes it', async () => {
+    await writeSpec();
+    await boot();
+    await clock.until('the report', () => observed() !== undefined);
+    await clock.advance(1_000);
+    await done(store.remove('/observed/w1'));
+    await clock.until('the report', () => observed() !== undefined);
+  });
+
+  it('replaces the one that an earlier session of the host left', async () => {
+    const earlier = ensemble.connect();
+    await clock.until('its session', () => earlier.state.kind === 'connected');
+    await done(earlier.create('/observed/w1', Buffer.from('{}'), 'ephemeral'));
+    await writeSpec();
+    await boot();
+    await clock.until('the report', () => observed() !== undefined);
+    earlier.kill();
+    await clock.advance(10_000);
+    expect(observed()).toBeDefined();
+  });
+});
+
+/** Collects every report, from now on, that `which` picks. */
+function watchReports(which: (report: Observed) => boolean): () => Observed[] {
+  const picked: Observed[] = [];
+  store.watch('/observed/w1', () => {
+    const report = observed();
+    if (report && which(report)) picked.push(report);
+  });
+  return () => picked;
+}
