@@ -28,6 +28,7 @@ export class Lab {
   readonly #relay: Relay;
   readonly #hosts: Host[] = [];
   readonly #servers: ZooKeeperNode[] = [];
+  #nextHost = 1;
 
   private constructor(names: LabNames, guardian: ChildProcess, relay: Relay) {
     this.#names = names;
@@ -78,14 +79,12 @@ export class Lab {
 
   /** Boots one more host. */
   async addHost(): Promise<Host> {
-    const host = Host.create(this.#names, `w${this.#nextHost++}`);
-    const created = await host;
-    this.#hosts.push(created);
+    const host = await Host.create(this.#names, `w${this.#nextHost++}`);
+    this.#hosts.push(host);
     this.#hosts.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
-    await created.start();
-    return created;
+    await host.start();
+    return host;
   }
-  #nextHost = 1;
 
   get servers(): readonly ZooKeeperNode[] {
     return this.#servers;

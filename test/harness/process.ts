@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 
 export interface RunResult {
-  /** Exit status; 128 + n when ended by signal n is not known here: then -1. */
+  /** Exit status; -1 when a signal ended it. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
