@@ -76,6 +76,13 @@ describe('a shared service', () => {
     expect(level.moves).toEqual([{ unit: 'a.service', from: 'w3', to: undefined, because: { kind: 'surplus' } }]);
   });
 
+  test('whose count goes down makes room for others', () => {
+    const previous = onHosts({ 'a.service': 'w1 w2 w3' });
+    const placement = place(input([shared('a', 1), shared('b', 1)], hostsOf('w1 w2 w3'), { previous }));
+    expect(hostsOfUnit(placement, 'a.service')).toEqual(['w1']);
+    expect(hostsOfUnit(placement, 'b.service')).toEqual(['w2']);
+  });
+
   test('moves off a lost host, and says from where and why', () => {
     const previous = onHosts({ 'a.service': 'gone w1' });
     const placement = place(input([shared('a', 2)], hostsOf('w1 w2'), { previous }));
