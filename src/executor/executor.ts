@@ -118,6 +118,11 @@ export class Executor {
     this.publisher.enable();
   }
 
+  /** The session is gone: nothing is reported until the host has joined anew. */
+  left(): void {
+    this.publisher.disable();
+  }
+
   get systemdConnected(): boolean {
     return this.systemd.connected;
   }

@@ -59,6 +59,11 @@ export class Publisher {
     this.kick();
   }
 
+  /** The host's name is not ours any more: nothing is written. */
+  disable(): void {
+    this.joinedIn = undefined;
+  }
+
   async close(): Promise<void> {
     this.joinedIn = undefined;
     this.unsubscribe();
