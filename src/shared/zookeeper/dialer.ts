@@ -139,13 +139,15 @@ export class Dialer {
       .finally(() => {
         server.resolving = undefined;
       });
-    const stop = new AbortController();
-    const late = delay(this.options.clock, this.attemptMs(), AbortSignal.any([signal, stop.signal])).then(
-      () => this.failed(server.name, 'looking up its name takes too long'),
-      () => {},
-    );
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.options.clock.after(this.attemptMs(), () => {
+        this.failed(server.name, 'looking up its name takes too long');
+        resolve();
+      });
+    });
     await Promise.race([server.resolving, late]);
-    stop.abort();
+    cancel();
     signal.throwIfAborted();
     return server.known;
   }

@@ -188,8 +188,9 @@ export class SessionClient {
     this.confirmedAt = this.pingsSent.shift() ?? this.options.clock.now();
     this.ping();
     this.watchSilence();
-    const session = this.session;
-    if (session !== undefined) this.events.connected(session, this.manager.sessionTimeout, this.server);
+    const { session, online } = this;
+    // An answer that this process got round to too late has been dropped again by now.
+    if (session !== undefined && online) this.events.connected(session, this.manager.sessionTimeout, this.server);
   }
 
   /** Four in a timeout, so that an answer may take 5/12 of it before the session counts as suspended. */
