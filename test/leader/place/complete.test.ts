@@ -79,10 +79,13 @@ function bruteForce(keys: readonly Key[], input: PlacementInput): number[] {
 test('an exclusive template gets the best of all assignments: forced keys, then counts of 1, then the rest, then stayers, then adoptions', () => {
   const services = multiService('m', fc.constant(true)).map((service) => [service]);
   fc.assert(
-    fc.property(worlds({ services, maxHosts: 5 }), (input) => {
-      const keys = input.spec.services.flatMap(keysOf);
-      expect(badness(keys, asPrevious(place(input)), input)).toEqual(bruteForce(keys, input));
-    }),
+    fc.property(
+      fc.boolean().chain((contended) => worlds({ services, maxHosts: 5, contended })),
+      (input) => {
+        const keys = input.spec.services.flatMap(keysOf);
+        expect(badness(keys, asPrevious(place(input)), input)).toEqual(bruteForce(keys, input));
+      },
+    ),
     { numRuns: 4_000 },
   );
 }, 60_000);

@@ -213,6 +213,20 @@ describe('an exclusive template', () => {
     ]);
   });
 
+  test('moves it to the least-loaded host that is free', () => {
+    const onlyFirst = { 'm@job.service': 'not-installed' } as const;
+    const hosts = hostsOf('w1 w2 w3', { w2: onlyFirst, w3: onlyFirst });
+    const previous = onHosts({ 'm@task.service': 'w1', 'busy.service': 'w2' });
+    const services = [multi('m', { job: 1, task: 1 }, { exclusive: true }), shared('busy', 1)];
+    expect(hostsOfUnit(place(input(services, hosts, { previous })), 'm@task.service')).toEqual(['w3']);
+  });
+
+  test('serves the smaller of two counts first when there is nothing yet', () => {
+    const placement = place(input([multi('m', { a: 3, b: 2 }, { exclusive: true })], hostsOf('w1 w2 w3')));
+    expect(hostsOfUnit(placement, 'm@b.service')).toEqual(['w1', 'w2']);
+    expect(hostsOfUnit(placement, 'm@a.service')).toEqual(['w3']);
+  });
+
   test('clears the named host for a forced key', () => {
     const previous = onHosts({ 'flink@taskmanager.service': 'w1 w2 w3' });
     const placement = place(input([flink({ force: { jobmanager: 'w2' } })], hostsOf('w1 w2 w3 w4'), { previous }));

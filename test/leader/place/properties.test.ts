@@ -4,8 +4,8 @@ import { place } from '../../../src/leader/place.ts';
 import type { HostView, Placement, PlacementInput } from '../../../src/leader/placement.ts';
 import { verify } from '../../../src/leader/verify.ts';
 import type { Service } from '../../../src/shared/model.ts';
-import { unitsOf } from '../../../src/shared/names.ts';
-import { asPrevious, hostsOfUnit, loads, worlds } from './worlds.ts';
+import { compare, unitsOf } from '../../../src/shared/names.ts';
+import { asPrevious, hostsOfUnit, loads, shared, worlds } from './worlds.ts';
 
 const RUNS = { numRuns: 1_000 };
 
@@ -111,6 +111,28 @@ describe('every placement', () => {
           const count = service.enabled ? service.count : 0;
           expect(hostsOfUnit(placement, unit).length).toBe(Math.min(count, eligible));
         }
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe('a new instance', () => {
+  test('goes to the least-loaded hosts that may take it, ties by name, whatever came and went before', () => {
+    const contended = fc.boolean().chain((contended) => worlds({ contended }));
+    fc.assert(
+      fc.property(contended, fc.integer({ min: 1, max: 3 }), (given, count) => {
+        const input = { ...given, spec: { ...given.spec, services: [...given.spec.services, shared('zz', count)] } };
+        const placement = place(input);
+        // It is placed last, so that the loads of all others are what it found.
+        const without = new Map([...placement.units].filter(([unit]) => unit !== 'zz.service'));
+        const load = loads({ ...placement, units: without });
+        const byLoad = input.hosts
+          .filter(({ state }) => state === 'ready')
+          .map(({ name }) => ({ name, load: load.get(name) ?? 0 }))
+          .sort((a, b) => a.load - b.load || compare(a.name, b.name));
+        const expected = byLoad.slice(0, count).map(({ name }) => name);
+        expect(hostsOfUnit(placement, 'zz.service')).toEqual(expected.sort(compare));
       }),
       RUNS,
     );

@@ -74,6 +74,8 @@ export interface WorldOptions {
   readonly allReady?: boolean;
   /** Nothing placed before and nothing running. */
   readonly fromNothing?: boolean;
+  /** Every unit has a past, and hosts exclude many units: instances contend for hosts. */
+  readonly contended?: boolean;
 }
 
 export function multiService(name: string, exclusive: fc.Arbitrary<boolean>, maxKeys = 4): fc.Arbitrary<Service> {
@@ -115,39 +117,58 @@ export const anyServices: fc.Arbitrary<readonly Service[]> = fc
 
 /** Any input that validation lets through, with a past that need not make sense. */
 export function worlds(options: WorldOptions = {}): fc.Arbitrary<PlacementInput> {
-  const { services = anyServices, maxHosts = HOSTS.length, allReady = false, fromNothing = false } = options;
+  const {
+    services = anyServices,
+    maxHosts = HOSTS.length,
+    allReady = false,
+    fromNothing = false,
+    contended = false,
+  } = options;
   return services.chain((chosen) => {
     const units = chosen.flatMap(unitsOf);
     const past = (names: readonly string[], extra: readonly string[]) =>
       fromNothing
         ? fc.constant(new Map<string, readonly string[]>())
-        : fc
-            .array(
-              fc.tuple(
-                fc.constantFrom(...units, ...extra),
-                fc.uniqueArray(fc.constantFrom(...names), { maxLength: 5 }),
-              ),
-            )
-            .map((entries) => new Map<string, readonly string[]>(entries));
+        : contended
+          ? fc
+              .tuple(...units.map(() => fc.subarray([...names])))
+              .map(
+                (hosts) => new Map(units.map((unit, index): [string, readonly string[]] => [unit, hosts[index] ?? []])),
+              )
+          : fc
+              .array(
+                fc.tuple(
+                  fc.constantFrom(...units, ...extra),
+                  fc.uniqueArray(fc.constantFrom(...names), { maxLength: 5 }),
+                ),
+              )
+              .map((entries) => new Map<string, readonly string[]>(entries));
     return fc.record({
       spec: fc.constant(specOf(chosen)),
       hosts: fc
         .uniqueArray(fc.constantFrom(...HOSTS.slice(0, maxHosts)), { minLength: 0, maxLength: maxHosts })
-        .chain((names) => fc.tuple(...names.map((name) => hostNamed(name, units, allReady)))),
+        .chain((names) => fc.tuple(...names.map((name) => hostNamed(name, units, allReady, contended)))),
       previous: past([...HOSTS.slice(0, maxHosts), ...LOST], ['gone.service']),
       running: past(HOSTS.slice(0, maxHosts), []),
     });
   });
 }
 
-function hostNamed(name: string, units: readonly string[], allReady: boolean): fc.Arbitrary<HostView> {
+function hostNamed(
+  name: string,
+  units: readonly string[],
+  allReady: boolean,
+  contended: boolean,
+): fc.Arbitrary<HostView> {
   return fc.record({
     name: fc.constant(name),
     state: allReady
       ? fc.constant('ready' as const)
       : fc.constantFrom(...STATES, 'ready' as const, 'ready' as const, 'ready' as const),
     excluded: fc
-      .array(fc.tuple(fc.constantFrom(...units), fc.constantFrom(...REASONS)), { maxLength: 3 })
+      .array(fc.tuple(fc.constantFrom(...units), fc.constantFrom(...REASONS)), {
+        maxLength: contended ? 2 * units.length : 3,
+      })
       .map((entries) => new Map(entries)),
   });
 }
