@@ -5,7 +5,7 @@
 import type { Brake } from '../shared/model.ts';
 
 export interface BrakeState {
-  /** Lost host → time it was first missed, ms. */
+  /** Lost host → time it was first missed, ms. Those whose instances have moved already stay here for `AT_ONCE_MS`. */
   readonly lostSince: ReadonlyMap<string, number>;
   /** Hosts held, until `until`. */
   readonly engaged: { readonly hosts: ReadonlySet<string>; readonly until: number } | undefined;
@@ -13,7 +13,7 @@ export interface BrakeState {
 
 export const BRAKE_RELEASED: BrakeState = { lostSince: new Map(), engaged: undefined };
 
-/** Losses this close together count as one event. */
+/** Losses this close together count as one event: sessions that break at the same moment end some time apart. */
 const AT_ONCE_MS = 10_000;
 
 /**
@@ -27,18 +27,21 @@ export function applyBrake(
   brake: Brake,
   now: number,
 ): BrakeState {
-  const lost = placed.filter((host) => !members.has(host));
-  const lostSince = new Map(lost.map((host) => [host, before.lostSince.get(host) ?? now]));
-  const recent = lost.filter((host) => now - (lostSince.get(host) ?? now) <= AT_ONCE_MS);
+  const lost = new Set(placed.filter((host) => !members.has(host)));
   if (before.engaged) {
-    if (now >= before.engaged.until) return { lostSince, engaged: undefined };
-    const engaged = before.engaged;
+    // what was held and moves now belongs to an event that is over
+    if (now >= before.engaged.until) return BRAKE_RELEASED;
     // hosts lost while it holds belong to the same event
-    const hosts = new Set(lost);
-    return { lostSince, engaged: hosts.size > 0 ? { hosts, until: engaged.until } : undefined };
+    const engaged = lost.size > 0 ? { hosts: lost, until: before.engaged.until } : undefined;
+    return { lostSince: since(before, lost, now), engaged };
   }
-  const many = recent.length >= brake.atLeast && recent.length > brake.above * placed.length;
-  const released = lost.some((host) => now - (lostSince.get(host) ?? now) > AT_ONCE_MS);
-  if (!many || released) return { lostSince, engaged: undefined };
-  return { lostSince, engaged: { hosts: new Set(lost), until: now + brake.holdMs } };
+  const moved = [...before.lostSince].filter(([host, at]) => !members.has(host) && now - at <= AT_ONCE_MS);
+  const lostSince = since(before, new Set([...lost, ...moved.map(([host]) => host)]), now);
+  const all = new Set([...placed, ...lostSince.keys()]);
+  const many = lostSince.size >= brake.atLeast && lostSince.size > brake.above * all.size;
+  return { lostSince, engaged: many && lost.size > 0 ? { hosts: lost, until: now + brake.holdMs } : undefined };
+}
+
+function since(before: BrakeState, lost: ReadonlySet<string>, now: number): Map<string, number> {
+  return new Map([...lost].map((host) => [host, before.lostSince.get(host) ?? now]));
 }

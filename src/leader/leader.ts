@@ -55,7 +55,7 @@ export class Leader {
   private joining = NOBODY_JOINING;
   private brake = BRAKE_RELEASED;
   private readonly rewritten = new Map<string, number>();
-  /** The newest placement that changed anything: its reasons are what people are shown. */
+  /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
   private unsettledSince: number | undefined;
   private latest: Assignments | undefined;
@@ -126,7 +126,8 @@ export class Leader {
     const gone = this.goneHosts(writer);
     if (changed.length > 0 || gone.length > 0) await this.write(writer, placement, changed, gone);
     else if (!this.placement) this.options.log.info('the placement stands as it was written before this term');
-    this.placement ??= placement;
+    if (this.term.signal.aborted) return;
+    this.placement = { ...(this.placement ?? placement), unplaced: placement.unplaced };
     this.publish(writer, record.spec, record.digest);
   }
 
