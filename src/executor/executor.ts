@@ -229,6 +229,7 @@ export class Executor {
     const begun = this.options.clock.now();
     await this.list(begun);
     if (this.ended) return;
+    this.jobs.giveUpUnwanted();
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);

@@ -5,7 +5,7 @@
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DesiredUnit } from '../shared/model.ts';
-import { type Action, valuesKey } from './diff.ts';
+import { type Action, type StopReason, valuesKey } from './diff.ts';
 import type { Prestart } from './prestart.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';
 import type { UnitTable } from './unit-table.ts';
@@ -33,10 +33,19 @@ export interface UnitJobsDependencies {
   readonly saved: () => Promise<void>;
 }
 
+/** A start that is under way. */
+interface Attempt {
+  readonly desired: DesiredUnit;
+  readonly abort: AbortController;
+  /** systemd was told to start the unit. */
+  asked: boolean;
+}
+
 type Handlers = { readonly [K in Action['kind']]: (action: Extract<Action, { kind: K }>) => Promise<void> };
 
 export class UnitJobs {
   private readonly running = new Map<string, Promise<void>>();
+  private readonly attempts = new Map<string, Attempt>();
   private readonly stoppingUnits = new Set<string>();
   private readonly abort = new AbortController();
   private readonly handlers = {
@@ -66,6 +75,13 @@ export class UnitJobs {
     void this.exclusively(action.unit, () => this.handle(action));
   }
 
+  /** Gives up the starts under way that are not desired in their form any more: a start may hang for hours. */
+  giveUpUnwanted(): void {
+    for (const { desired, abort } of this.attempts.values()) {
+      if (!this.deps.stillDesired(desired)) abort.abort(new Error('no longer wanted'));
+    }
+  }
+
   /**
    * Stops these units, all at once; resolves when all are down or the signal is aborted. What is under way for one is
    * not waited for: systemd replaces a start that hangs by the stop.
@@ -80,7 +96,9 @@ export class UnitJobs {
 
   /** Ends all waiting; jobs that systemd has taken go on. */
   async close(): Promise<void> {
-    this.abort.abort(new Error('the executor is shutting down'));
+    const why = new Error('the executor is shutting down');
+    this.abort.abort(why);
+    for (const attempt of this.attempts.values()) attempt.abort.abort(why);
     await Promise.allSettled(this.running.values());
   }
 
@@ -126,9 +144,25 @@ export class UnitJobs {
 
   private async start(action: Extract<Action, { kind: 'start' }>): Promise<void> {
     const { unit, desired, reason } = action;
-    const { table, log, systemd } = this.deps;
     if (reason === 'stopped-by-hand') this.deps.onDrift(unit);
-    const prepared = await this.deps.prestart.run(desired, this.abort.signal);
+    const attempt: Attempt = { desired, abort: new AbortController(), asked: false };
+    this.attempts.set(unit, attempt);
+    try {
+      await this.attempt(action, attempt);
+    } catch (error) {
+      if (!attempt.abort.signal.aborted || this.abort.signal.aborted) throw error;
+      // systemd replaces the start job by the stop
+      if (attempt.asked) await this.stop(unit, 'superseded');
+    } finally {
+      this.attempts.delete(unit);
+    }
+  }
+
+  private async attempt(action: Extract<Action, { kind: 'start' }>, attempt: Attempt): Promise<void> {
+    const { unit, desired, reason } = action;
+    const { table, log, systemd } = this.deps;
+    const { signal } = attempt.abort;
+    const prepared = await this.deps.prestart.run(desired, signal);
     if (prepared.kind === 'failed') {
       log.error(`${unit} cannot start: ${prepared.failure.message}`, { unit });
       table.failed(unit, prepared.failure);
@@ -140,8 +174,8 @@ export class UnitJobs {
     await this.deps.saved();
     if (!this.deps.stillDesired(desired)) return;
     log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
-    const outcome = await systemd.start(unit, JOB_DEADLINE_MS, this.abort.signal);
-    this.started(unit, outcome);
+    attempt.asked = true;
+    this.started(unit, await systemd.start(unit, JOB_DEADLINE_MS, signal));
   }
 
   private started(unit: string, outcome: JobOutcome): void {
@@ -172,7 +206,7 @@ export class UnitJobs {
     }
   }
 
-  private async stop(unit: string, reason: Extract<Action, { kind: 'stop' }>['reason']): Promise<void> {
+  private async stop(unit: string, reason: StopReason | 'superseded'): Promise<void> {
     const { table, log, systemd } = this.deps;
     if (reason === 'started-by-hand') this.deps.onDrift(unit);
     log.info(`stopping ${unit}: ${stopWords[reason]}`, { unit });
@@ -208,8 +242,9 @@ const startWords: Record<Extract<Action, { kind: 'start' }>['reason'], string> =
   'stopped-by-hand': 'it was stopped by hand',
 };
 
-const stopWords: Record<Extract<Action, { kind: 'stop' }>['reason'], string> = {
+const stopWords: Record<StopReason | 'superseded', string> = {
   'not-placed': 'it is not placed here any more',
   'started-by-hand': 'it was started by hand and is not placed here',
   'values-changed': 'the hosts named in its prestart script changed; it is started again at once',
+  superseded: 'it is not wanted any more in the form in which it was being started',
 };
