@@ -76,9 +76,11 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
   if (!node) {
     const data = encode(proposal, []);
     if (data.length > MAX_PAYLOAD_BYTES) return { kind: 'too-large', bytes: data.length };
-    await store.create(SPEC, data, 'persistent');
-    // version 0 cannot be checked: the first compare-and-set needs a 1
-    await store.set(SPEC, data);
+    // in one step, as version 0 cannot be checked: whoever compares and sets next needs a 1
+    await store.transaction([
+      { op: 'create', path: SPEC, data: Buffer.alloc(0), mode: 'persistent' },
+      { op: 'set', path: SPEC, data },
+    ]);
     return { kind: 'created' };
   }
   const current = decodeSpecRecord(node.data, node.path);
