@@ -221,6 +221,20 @@ describe('an exclusive template', () => {
     expect(hostsOfUnit(place(input(services, hosts, { previous })), 'm@task.service')).toEqual(['w3']);
   });
 
+  test('wins back a host for what may stay there before it adopts another instance of it', () => {
+    const more = {
+      previous: onHosts({ 'm@a.service': 'w1 w3', 'm@b.service': 'w1', 'busy.service': 'w3', 'busy2.service': 'w3' }),
+      running: onHosts({ 'm@b.service': 'w2' }),
+    };
+    const services = [multi('m', { a: 1, b: 1 }, { exclusive: true }), shared('busy', 1), shared('busy2', 1)];
+    const placement = place(input(services, hostsOf('w1 w2 w3'), more));
+    expect(hostsOfUnit(placement, 'm@a.service')).toEqual(['w3']);
+    expect(hostsOfUnit(placement, 'm@b.service')).toEqual(['w1']);
+    expect(placement.moves.map(({ unit, from, because }) => [unit, from, because.kind])).toEqual([
+      ['m@a.service', 'w1', 'surplus'],
+    ]);
+  });
+
   test('serves the smaller of two counts first when there is nothing yet', () => {
     const placement = place(input([multi('m', { a: 3, b: 2 }, { exclusive: true })], hostsOf('w1 w2 w3')));
     expect(hostsOfUnit(placement, 'm@b.service')).toEqual(['w1', 'w2']);
