@@ -52,8 +52,8 @@ export class TcpProxy {
   /** Every connection is reset; new ones are welcome. */
   reset(): void {
     for (const { client, upstream } of this.pairs) {
-      client.resetAndDestroy();
-      upstream.resetAndDestroy();
+      resetSocket(client);
+      resetSocket(upstream);
     }
     this.pairs.clear();
   }
@@ -79,7 +79,7 @@ export class TcpProxy {
     this.accepted += 1;
     client.on('error', () => {});
     if (this.refusing) {
-      client.resetAndDestroy();
+      resetSocket(client);
       return;
     }
     const upstream = connect({ host: '127.0.0.1', port: this.targetPort, noDelay: true });
@@ -92,7 +92,7 @@ export class TcpProxy {
     for (const socket of [client, upstream]) {
       socket.on('error', () => {});
       socket.on('close', () => {
-        this.pairs.delete(pair);
+        if (client.destroyed && upstream.destroyed) this.pairs.delete(pair);
         // A black hole also swallows the news that the other side is gone.
         if (!this.silent) for (const other of [client, upstream]) other.destroy();
       });
@@ -110,4 +110,10 @@ export class TcpProxy {
     this.cutAfterBytes = undefined;
     upstream.destroy();
   }
+}
+
+/** A reset while the socket is shutting down fails within libuv and leaves a handle that keeps the process busy for ever. */
+function resetSocket(socket: Socket): void {
+  if (socket.readyState === 'open') socket.resetAndDestroy();
+  else socket.destroy();
 }

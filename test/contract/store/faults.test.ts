@@ -320,7 +320,7 @@ it('keeps its session through a restart of the server, and notices a server that
 }, 30_000);
 
 it('begins a new session on servers that have lost their data', async () => {
-  const store = client([server.server], 1000);
+  const store = client([server.server], 500);
   const { session } = await untilConnected(store);
   await store.ensure('/wiped');
   const seen: unknown[] = [];
