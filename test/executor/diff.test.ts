@@ -1,0 +1,336 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type DiffInput, diff, missingValues, NO_MEMORY, type UnitMemory, valuesKey } from '../../src/executor/diff.ts';
+import type { UnitState } from '../../src/executor/systemd.ts';
+import type { ActiveState, Desired, DesiredPrestart, DesiredUnit, LoadState } from '../../src/shared/model.ts';
+import { compare } from '../../src/shared/names.ts';
+
+const UNIT = 'a.service';
+const NOW = 1_000;
+
+function wanted(unit: string, prestart?: DesiredPrestart): DesiredUnit {
+  return { unit, service: 'a', isolation: 'keep', why: { kind: 'kept' }, ...(prestart && { prestart }) };
+}
+
+function desired(...units: readonly DesiredUnit[]): Desired {
+  return { host: 'w1', epoch: 1, generation: 1, spec: 'sha256:', units };
+}
+
+function state(active: ActiveState, load: LoadState = 'loaded', unit = UNIT): UnitState {
+  return { unit, load, active, sub: active };
+}
+
+function memory(change: Partial<UnitMemory>): UnitMemory {
+  return { ...NO_MEMORY, ...change };
+}
+
+const prestart = (...hosts: string[]): DesiredPrestart => ({ script: '{instance:c}', values: { c: hosts } });
+
+interface Situation {
+  readonly desired?: Desired | undefined;
+  readonly declared?: readonly string[];
+  readonly state?: UnitState;
+  readonly memory?: UnitMemory;
+  readonly busy?: boolean;
+}
+
+function input(situation: Situation): DiffInput {
+  return {
+    now: NOW,
+    desired: 'desired' in situation ? situation.desired : desired(wanted(UNIT)),
+    declared: new Set(situation.declared ?? [UNIT]),
+    states: new Map(situation.state && [[UNIT, situation.state]]),
+    memory: new Map(situation.memory && [[UNIT, situation.memory]]),
+    busy: new Set(situation.busy ? [UNIT] : []),
+  };
+}
+
+/** `start placed`, `stop not-placed`, `adopt`, `forget`, `wait: …`, or nothing. */
+function decide(situation: Situation): string {
+  const { actions, waiting } = diff(input(situation));
+  const [action] = actions;
+  if (!action) return waiting.has(UNIT) ? `wait: ${waiting.get(UNIT)}` : 'nothing';
+  return 'reason' in action ? `${action.kind} ${action.reason}` : action.kind;
+}
+
+describe('what is done about a unit', () => {
+  type Relation = 'wanted, ours' | 'wanted, not ours' | 'unwanted, ours' | 'unwanted, declared' | 'foreign';
+  const relations: Record<Relation, Situation> = {
+    'wanted, ours': { memory: memory({ ours: true, ran: true }) },
+    'wanted, not ours': {},
+    'unwanted, ours': { desired: desired(), declared: [], memory: memory({ ours: true, ran: true }) },
+    'unwanted, declared': { desired: desired() },
+    foreign: { desired: desired(), declared: [] },
+  };
+  const table: Record<ActiveState, Record<Relation, string>> = {
+    active: {
+      'wanted, ours': 'nothing',
+      'wanted, not ours': 'adopt',
+      'unwanted, ours': 'stop not-placed',
+      'unwanted, declared': 'stop started-by-hand',
+      foreign: 'nothing',
+    },
+    reloading: {
+      'wanted, ours': 'nothing',
+      'wanted, not ours': 'adopt',
+      'unwanted, ours': 'stop not-placed',
+      'unwanted, declared': 'stop started-by-hand',
+      foreign: 'nothing',
+    },
+    activating: {
+      'wanted, ours': 'nothing',
+      'wanted, not ours': 'adopt',
+      'unwanted, ours': 'stop not-placed',
+      'unwanted, declared': 'stop started-by-hand',
+      foreign: 'nothing',
+    },
+    inactive: {
+      'wanted, ours': 'start exited',
+      'wanted, not ours': 'start placed',
+      'unwanted, ours': 'forget',
+      'unwanted, declared': 'nothing',
+      foreign: 'nothing',
+    },
+    failed: {
+      'wanted, ours': 'nothing',
+      'wanted, not ours': 'nothing',
+      'unwanted, ours': 'forget',
+      'unwanted, declared': 'nothing',
+      foreign: 'nothing',
+    },
+    deactivating: {
+      'wanted, ours': 'wait: it is still stopping',
+      'wanted, not ours': 'wait: it is still stopping',
+      'unwanted, ours': 'nothing',
+      'unwanted, declared': 'nothing',
+      foreign: 'nothing',
+    },
+    maintenance: {
+      'wanted, ours': 'nothing',
+      'wanted, not ours': 'nothing',
+      'unwanted, ours': 'nothing',
+      'unwanted, declared': 'nothing',
+      foreign: 'nothing',
+    },
+  };
+  const cells = Object.entries(table).flatMap(([active, row]) =>
+    Object.entries(row).map(([relation, expected]) => [active, relation, expected] as const),
+  );
+
+  it.each(cells)('that is %s and %s: %s', (active, relation, expected) => {
+    const situation = Object.entries(relations).find(([name]) => name === relation)?.[1];
+    const seen = Object.keys(table).flatMap((name) => (name === active ? [state(asState(name))] : []));
+    expect(decide({ ...situation, ...(seen[0] && { state: seen[0] }) })).toBe(expected);
+  });
+
+  function asState(name: string): ActiveState {
+    const states: readonly ActiveState[] = [
+      'active',
+      'reloading',
+      'inactive',
+      'failed',
+      'activating',
+      'deactivating',
+      'maintenance',
+    ];
+    const found = states.find((each) => each === name);
+    if (!found) throw new Error(`no state ${name}`);
+    return found;
+  }
+});
+
+describe('nothing is done', () => {
+  it('as long as nothing is known to be desired', () => {
+    expect(decide({ desired: undefined, state: state('active') })).toBe('nothing');
+    expect(decide({ desired: undefined, state: state('active'), memory: memory({ ours: true }) })).toBe('nothing');
+  });
+
+  it('about a unit with an action under way', () => {
+    expect(decide({ state: state('inactive'), busy: true })).toBe('nothing');
+    expect(decide({ desired: desired(), state: state('active'), busy: true })).toBe('nothing');
+  });
+
+  it('about declared units when the spec of the desired state is not known', () => {
+    expect(decide({ desired: desired(), declared: [], state: state('active') })).toBe('nothing');
+  });
+
+  it('about our own unit whose state is not known', () => {
+    expect(decide({ desired: desired(), memory: memory({ ours: true }) })).toBe('nothing');
+  });
+
+  it.each(['not-found', 'masked', 'bad-setting', 'error', 'stub'] as const)('about a unit that is %s', (load) => {
+    expect(decide({ state: state('inactive', load) })).toBe('nothing');
+  });
+
+  it('about a unit whose start failed in a way that systemd does not show', () => {
+    const failure = { kind: 'prestart', message: 'it failed' } as const;
+    expect(decide({ state: state('inactive'), memory: memory({ ours: true, failure }) })).toBe('nothing');
+  });
+});
+
+describe('a desired unit', () => {
+  it('waits while systemd has not told its state', () => {
+    expect(decide({})).toBe('wait: its state is not known yet: systemd has not answered');
+  });
+
+  it('waits for the end of its pause, and says until when', () => {
+    const { actions, wakeAt } = diff(input({ state: state('inactive'), memory: memory({ notBefore: NOW + 1 }) }));
+    expect(actions).toEqual([]);
+    expect(wakeAt).toBe(NOW + 1);
+    expect(decide({ state: state('inactive'), memory: memory({ notBefore: NOW }) })).toBe('start placed');
+  });
+
+  it('waits for the earliest pause among all that wait', () => {
+    const units = ['a.service', 'b.service', 'c.service'];
+    const { wakeAt } = diff({
+      ...input({ desired: desired(...units.map((unit) => wanted(unit))) }),
+      states: new Map(units.map((unit) => [unit, state('inactive', 'loaded', unit)])),
+      memory: new Map(units.map((unit, index) => [unit, memory({ notBefore: NOW + (index === 1 ? 10 : 30) })])),
+    });
+    expect(wakeAt).toBe(NOW + 10);
+  });
+
+  it('waits while a unit that its prestart refers to is placed nowhere', () => {
+    expect(decide({ desired: desired(wanted(UNIT, prestart())), state: state('inactive') })).toBe(
+      'wait: its prestart needs c, placed nowhere yet',
+    );
+  });
+
+  it.each([
+    ['was never seen running', {}, 'start placed'],
+    ['ran and ended by itself', { ran: true }, 'start exited'],
+    ['ran and was stopped by hand', { ran: true, stoppedByHand: true }, 'start stopped-by-hand'],
+  ] as const)('that %s is started with that reason', (_what, change, expected) => {
+    expect(decide({ state: state('inactive'), memory: memory({ ours: true, ...change }) })).toBe(expected);
+  });
+
+  it('of ours that was not seen running before, after our own restart, is adopted again', () => {
+    expect(decide({ state: state('active'), memory: memory({ ours: true }) })).toBe('adopt');
+    expect(decide({ state: state('activating'), memory: memory({ ours: true }) })).toBe('nothing');
+  });
+
+  const running = (startedWith: string | undefined, now: DesiredPrestart | undefined): string =>
+    decide({
+      desired: desired(wanted(UNIT, now)),
+      state: state('active'),
+      memory: memory({ ours: true, ran: true, ...(startedWith !== undefined && { startedWith }) }),
+    });
+  const key = (...hosts: string[]) => valuesKey(wanted(UNIT, prestart(...hosts)));
+
+  it('is restarted when its values changed, and only then', () => {
+    expect(running(key('w1'), prestart('w2'))).toBe('stop values-changed');
+    expect(running(key('w1'), prestart('w1'))).toBe('nothing');
+  });
+
+  it('is not restarted while a value is missing, or when the old ones are not known, or when it has none any more', () => {
+    expect(running(key('w1'), prestart())).toBe('nothing');
+    expect(running(undefined, prestart('w1'))).toBe('nothing');
+    expect(running(key('w1'), undefined)).toBe('nothing');
+  });
+});
+
+describe('the values of a prestart', () => {
+  it('have one key, whatever else the unit has', () => {
+    expect(valuesKey(wanted(UNIT))).toBeUndefined();
+    expect(valuesKey(wanted(UNIT, prestart('w1', 'w2')))).toBe('{"c":["w1","w2"]}');
+  });
+
+  it('that are missing are named, sorted', () => {
+    const values = { z: [], c: ['w1'], b: [] };
+    expect(missingValues(wanted(UNIT, { script: '', values }))).toEqual(['b', 'z']);
+    expect(missingValues(wanted(UNIT))).toEqual([]);
+  });
+});
+
+describe('whatever the input', () => {
+  const names = ['a.service', 'b.service', 'c@1.service', 'd.service', 'foreign.service'];
+  const unit = fc.constantFrom(...names);
+  const aState = fc.record({
+    load: fc.constantFrom<LoadState[]>('loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub'),
+    active: fc.constantFrom<ActiveState[]>(
+      'active',
+      'reloading',
+      'inactive',
+      'failed',
+      'activating',
+      'deactivating',
+      'maintenance',
+    ),
+    sub: fc.constant('x'),
+  });
+  const aMemory = fc.record(
+    {
+      ours: fc.boolean(),
+      ran: fc.boolean(),
+      stoppedByHand: fc.boolean(),
+      notBefore: fc.integer({ min: 0, max: 2 * NOW }),
+      startedWith: fc.constantFrom('{"c":[]}', '{"c":["w1"]}'),
+      failure: fc.constant({ kind: 'prestart', message: '' } as const),
+    },
+    { requiredKeys: ['ours', 'ran', 'stoppedByHand', 'notBefore'] },
+  );
+  const aWanted = fc
+    .tuple(unit, fc.option(fc.constantFrom(prestart(), prestart('w1'), prestart('w2')), { nil: undefined }))
+    .map(([name, script]) => wanted(name, script));
+  const anInput: fc.Arbitrary<DiffInput> = fc.record({
+    now: fc.constant(NOW),
+    desired: fc.option(
+      fc
+        .uniqueArray(aWanted, { selector: (each) => each.unit })
+        .map((units) => desired(...units.sort((a, b) => compare(a.unit, b.unit)))),
+      { nil: undefined },
+    ),
+    declared: fc.uniqueArray(fc.constantFrom(...names.slice(0, 4))).map((units) => new Set(units)),
+    states: fc
+      .dictionary(unit, aState)
+      .map((states) => new Map(Object.entries(states).map(([name, each]) => [name, { ...each, unit: name }]))),
+    memory: fc.dictionary(unit, aMemory).map((memories) => new Map(Object.entries(memories))),
+    busy: fc.uniqueArray(unit).map((units) => new Set(units)),
+  });
+
+  it('acts only on units that are desired, declared or ours', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        const allowed = new Set([...(each.desired?.units.map((one) => one.unit) ?? []), ...each.declared]);
+        for (const [name, { ours }] of each.memory) if (ours) allowed.add(name);
+        for (const action of diff(each).actions) expect(allowed).toContain(action.unit);
+      }),
+    );
+  });
+
+  it('acts on each unit at most once, never on a busy one, in the order of their names', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        const units = diff(each).actions.map((action) => action.unit);
+        expect(units).toEqual([...new Set(units)].sort(compare));
+        for (const name of units) expect(each.busy).not.toContain(name);
+      }),
+    );
+  });
+
+  it('starts only what is desired, loaded and down, and stops only what is up', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        for (const action of diff(each).actions) {
+          const seen = each.states.get(action.unit);
+          if (action.kind === 'start') {
+            expect(each.desired?.units.map((one) => one.unit)).toContain(action.unit);
+            expect(seen).toMatchObject({ active: 'inactive', load: 'loaded' });
+          }
+          if (action.kind === 'stop') expect(['active', 'reloading', 'activating']).toContain(seen?.active);
+        }
+      }),
+    );
+  });
+
+  it('stops a desired unit only because its values changed', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        const wantedUnits = new Set(each.desired?.units.map((one) => one.unit));
+        for (const action of diff(each).actions) {
+          if (action.kind === 'stop' && wantedUnits.has(action.unit)) expect(action.reason).toBe('values-changed');
+        }
+      }),
+    );
+  });
+});
