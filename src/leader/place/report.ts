@@ -140,9 +140,8 @@ function describeUnplaced(
   } else {
     const rest = { ...inState };
     for (const host of chosen) rest[at(states, host)] -= 1;
-    const has = new Set(chosen);
+    // A host that excludes the unit never has it.
     for (const [host, reason] of unit.excluded) {
-      if (has.has(host)) continue;
       rest[at(states, host)] -= 1;
       add(reason, 1);
     }

@@ -233,6 +233,24 @@ describe('the verifier notices', () => {
     ]);
   });
 
+  test('a new instance on a cordoned host', () => {
+    const input: PlacementInput = {
+      spec: specOf([shared('a', 1)]),
+      hosts: hostsOf('w1:cordoned w2'),
+      previous: new Map(),
+      running: new Map(),
+    };
+    const wrong = withUnit(place(input), {
+      unit: 'a.service',
+      service: 'a',
+      wanted: 1,
+      instances: [{ host: 'w1', why: { kind: 'least-loaded' } }],
+    });
+    expect(verify(input, wrong).map(({ message }) => message)).toEqual([
+      'a.service on w1: the host is cordoned and takes no new instance',
+    ]);
+  });
+
   test('a displacement where a free host would have done', () => {
     const input: PlacementInput = {
       spec: specOf([multi('m', { job: 1, task: 1 }, { exclusive: true })]),
