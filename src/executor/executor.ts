@@ -65,6 +65,7 @@ export class Executor {
   private surveyed = false;
   private saving: Promise<void> = Promise.resolve();
   private saveDue = false;
+  private savedApplied: Version = this.applied;
 
   constructor(private readonly options: ExecutorOptions) {
     const { clock, log, host, store } = options;
@@ -105,6 +106,7 @@ export class Executor {
   async start(): Promise<void> {
     const remembered = await this.options.memory.load();
     this.applied = remembered.applied;
+    this.savedApplied = remembered.applied;
     this.table.recall(remembered.units);
     await this.prestart.clean();
     const { store, host } = this.options;
@@ -193,7 +195,6 @@ export class Executor {
     this.desired = decoded.value;
     this.applied = { epoch: decoded.value.epoch, generation: decoded.value.generation };
     log.debug(`desired state (epoch ${this.applied.epoch}, generation ${this.applied.generation}) accepted`);
-    this.save();
     this.loop.trigger();
   }
 
@@ -233,6 +234,9 @@ export class Executor {
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
+    // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
+    const starts = decision.actions.some((action) => action.kind === 'start');
+    if (this.applied !== this.savedApplied && !starts) this.save();
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
   }
@@ -320,6 +324,7 @@ export class Executor {
     this.saveDue = true;
     this.saving = this.saving.then(async () => {
       this.saveDue = false;
+      this.savedApplied = this.applied;
       try {
         await this.options.memory.save({ applied: this.applied, units: this.table.ours() });
       } catch (error) {

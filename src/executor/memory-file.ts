@@ -50,9 +50,14 @@ export function memoryFile(path: string, log: Logger): MemoryFile {
     },
     async save(remembered) {
       const units = Object.fromEntries([...remembered.units].map(([unit, startedWith]) => [unit, { startedWith }]));
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       const temporary = `${path}.new`;
-      await writeFile(temporary, JSON.stringify({ version: 1, applied: remembered.applied, units }), { mode: 0o600 });
+      const text = JSON.stringify({ version: 1, applied: remembered.applied, units });
+      const write = () => writeFile(temporary, text, { mode: 0o600 });
+      // starts wait for this: the folder is made when it turns out to be missing, not looked for each time
+      await write().catch(async () => {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        await write();
+      });
       await rename(temporary, path);
     },
   };
