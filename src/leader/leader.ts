@@ -132,22 +132,17 @@ export class Leader {
   }
 
   private place(writer: DesiredWriter, spec: Spec, now: number): Placement | undefined {
-    const { members, observed, intents } = this.view;
-    const live = new Set(members.present);
+    const { observed, intents } = this.view;
+    const hosts = this.liveHosts(writer);
+    const live = new Set(hosts);
     const wasBraking = this.brake.engaged !== undefined;
     this.brake = applyBrake(this.brake, [...writer.hosts], live, spec.brake, now);
     if (!wasBraking && this.brake.engaged) this.sayBraking(spec);
-    this.joining = applyJoining(
-      this.joining,
-      members.present,
-      (host) => writer.written.has(host),
-      this.options.boundaryMs,
-      now,
-    );
+    this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), this.options.boundaryMs, now);
     const input = {
       spec,
       hosts: hostViews({
-        members: members.present,
+        members: hosts,
         observed: observed.values,
         intents: intents.values,
         joining: this.joining.joining,
@@ -172,7 +167,7 @@ export class Leader {
     digest: string,
     now: number,
   ): Desired[] {
-    const hosts = this.view.members.present;
+    const hosts = this.liveHosts(writer);
     const held = this.brake.engaged ? [...this.brake.engaged.hosts] : [];
     const rendered = renderUnits(placement, spec, [...hosts, ...held]);
     const generation = this.generation + 1;
@@ -206,7 +201,7 @@ export class Leader {
   private publish(writer: DesiredWriter, spec: Spec, digest: string): void {
     const { clock, metrics, host } = this.options;
     if (!this.placement) return;
-    const hosts = this.view.members.present;
+    const hosts = this.liveHosts(writer);
     const settled =
       isSettled(hosts, writer.written, this.view.observed.values, digest) && this.joining.joining.size === 0;
     if (settled && this.unsettledSince !== undefined) {
@@ -242,8 +237,15 @@ export class Leader {
     return [members, observed, intents].flatMap((collection) => [...collection.problems.values()]);
   }
 
+  /** An entry that was never readable makes nobody a member; one that was spoilt later leaves a host where it was. */
+  private liveHosts(writer: DesiredWriter): string[] {
+    const { members } = this.view;
+    const placed = new Set(writer.hosts);
+    return members.present.filter((host) => members.values.has(host) || placed.has(host));
+  }
+
   private goneHosts(writer: DesiredWriter): string[] {
-    const present = new Set([...this.view.members.present, ...(this.brake.engaged?.hosts ?? [])]);
+    const present = new Set([...this.liveHosts(writer), ...(this.brake.engaged?.hosts ?? [])]);
     return writer.hosts.filter((host) => !present.has(host));
   }
 
