@@ -50,13 +50,16 @@ function renderFields(fields: LogFields): string {
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     const plain = typeof value === 'string' ? value : String(value);
-    text += ` ${key}=${/^[\w@:./+,-]+$/.test(plain) ? plain : JSON.stringify(plain)}`;
+    text += ` ${key}=${/^[\w@:./+,-]+$/.test(plain) ? plain : escapeControl(JSON.stringify(plain))}`;
   }
   return text;
 }
 
 function escapeControl(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) =>
-    c === '\n' ? '\\n' : c === '\t' ? '\t' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => {
+    if (c === '\n') return '\\n';
+    if (c === '\t') return c;
+    const code = c.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`;
+  });
 }
