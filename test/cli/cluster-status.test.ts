@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest';
+import { clusterStatus } from '../../src/cli/cluster-status.ts';
+import { render } from '../../src/cli/status.ts';
+import type {
+  ActiveState,
+  Desired,
+  HostIntent,
+  Member,
+  Observed,
+  ObservedUnit,
+  Service,
+} from '../../src/shared/model.ts';
+import type { Snapshot } from '../../src/shared/snapshot.ts';
+
+const base = { enabled: true, isolation: 'keep' } as const;
+const everywhere: Service = { ...base, name: 'everywhere', type: 'global' };
+const some: Service = { ...base, name: 'some', type: 'shared', count: 2 };
+const many: Service = {
+  ...base,
+  name: 'many',
+  type: 'multi',
+  instances: { b: 1, a: 2 },
+  force: {},
+  exclusive: false,
+};
+
+interface HostPart {
+  readonly desired?: readonly string[];
+  readonly observed?: readonly ObservedUnit[];
+  readonly file?: string;
+  readonly intent?: HostIntent['state'];
+}
+
+function seen(unit: string, active: ActiveState, change: Partial<ObservedUnit> = {}): ObservedUnit {
+  return { unit, load: 'loaded', active, sub: '', ...change };
+}
+
+function snapshot(services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): Snapshot {
+  const members = new Map<string, Member>();
+  const desired = new Map<string, Desired>();
+  const observed = new Map<string, Observed>();
+  const intents = new Map<string, HostIntent>();
+  for (const [host, part] of Object.entries(hosts)) {
+    members.set(host, {
+      host,
+      machineId: host,
+      address: host,
+      url: '',
+      labels: {},
+      software: '',
+      file: part.file ?? 'sha256:now',
+      election: '',
+    });
+    const units = (part.desired ?? []).map(
+      (unit) => ({ unit, service: 'x', isolation: 'keep', why: { kind: 'kept' } }) as const,
+    );
+    desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
+    observed.set(host, { host, epoch: 1, generation: 1, units: part.observed ?? [] });
+    if (part.intent) intents.set(host, { host, state: part.intent, since: '', why: '' });
+  }
+  return {
+    leader: 'w1',
+    epoch: 4,
+    spec: {
+      spec: { services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } },
+      digest: 'sha256:now',
+      proposedBy: 'w1',
+      at: '',
+      earlier: [],
+    },
+    members,
+    desired,
+    observed,
+    intents,
+    problems: [],
+  };
+}
+
+const EMPTY = { active: [], inactive: [], failed: [], activating: [], deactivating: [] };
+
+describe('the status of a cluster', () => {
+  it('has one row for each unit, in the order of the file, with its type and instance', () => {
+    const { units } = clusterStatus(snapshot([some, many, everywhere], { w1: {} }));
+    expect(units.map(({ name, type, instance, unit }) => [name, type, instance, unit])).toEqual([
+      ['some', 'shared', undefined, 'some.service'],
+      ['many', 'multi', 'b', 'many@b.service'],
+      ['many', 'multi', 'a', 'many@a.service'],
+      ['everywhere', 'global', undefined, 'everywhere.service'],
+    ]);
+  });
+
+  it('wants of a global unit one for each member, of others their count, of disabled ones none', () => {
+    const services = [everywhere, some, many, { ...some, name: 'off', enabled: false }];
+    const { units } = clusterStatus(snapshot(services, { w1: {}, w2: {}, w3: {} }));
+    expect(units.map(({ wanted }) => wanted)).toEqual([3, 2, 1, 2, 0]);
+  });
+
+  const columns: Record<ActiveState, keyof typeof EMPTY> = {
+    active: 'active',
+    reloading: 'active',
+    inactive: 'inactive',
+    maintenance: 'inactive',
+    failed: 'failed',
+    activating: 'activating',
+    deactivating: 'deactivating',
+  };
+  const states: readonly ActiveState[] = [
+    'active',
+    'reloading',
+    'inactive',
+    'maintenance',
+    'failed',
+    'activating',
+    'deactivating',
+  ];
+
+  it.each(states)('shows a host whose unit is %s in the right column', (active) => {
+    const part = { desired: ['some.service'], observed: [seen('some.service', active)] };
+    const [row] = clusterStatus(snapshot([some], { w1: part })).units;
+    expect(row?.hosts).toEqual({ ...EMPTY, [columns[active]]: ['w1'] });
+  });
+
+  it('counts a unit as healthy only where it is placed and active', () => {
+    const running = [seen('some.service', 'active')];
+    const [row] = clusterStatus(
+      snapshot([some], {
+        w1: { desired: ['some.service'], observed: running },
+        w2: { desired: ['some.service'], observed: [seen('some.service', 'activating')] },
+        w3: { observed: running },
+      }),
+    ).units;
+    expect(row).toMatchObject({ healthy: 1, hosts: { active: ['w1', 'w3'], activating: ['w2'] } });
+  });
+
+  it('shows a placed unit that its host has not reported as inactive', () => {
+    const [row] = clusterStatus(snapshot([some], { w1: { desired: ['some.service'] } })).units;
+    expect(row?.hosts).toEqual({ ...EMPTY, inactive: ['w1'] });
+  });
+
+  it('shows a unit that cannot run as failed, with the reason, and one that waits with what it waits for', () => {
+    const failure = { kind: 'not-found', message: 'there is no unit file' } as const;
+    const [row] = clusterStatus(
+      snapshot([some], {
+        w2: { observed: [seen('some.service', 'inactive', { failure })] },
+        w1: { desired: ['some.service'], observed: [seen('some.service', 'inactive', { waiting: 'it waits for c' })] },
+      }),
+    ).units;
+    expect(row?.hosts).toMatchObject({ failed: ['w2'], inactive: ['w1'] });
+    expect(row?.notes).toEqual(['w1: it waits for c', 'w2: there is no unit file']);
+  });
+
+  it('lists hosts by name, with what operators intend and whose file is another', () => {
+    const { hosts } = clusterStatus(
+      snapshot([some], { w10: {}, w2: { file: 'sha256:old' }, w1: { intent: 'draining' } }),
+    );
+    expect(hosts).toEqual([
+      { name: 'w1', state: 'draining', stale: false },
+      { name: 'w10', state: 'ready', stale: false },
+      { name: 'w2', state: 'ready', stale: true },
+    ]);
+  });
+
+  it('is empty, and calls no file stale, as long as there is no spec', () => {
+    const status = clusterStatus({ ...snapshot([], { w1: {} }), spec: undefined, leader: undefined });
+    expect(status).toMatchObject({ leader: undefined, spec: undefined, units: [] });
+    expect(status.hosts).toEqual([{ name: 'w1', state: 'ready', stale: false }]);
+  });
+
+  it.each(['w1.example.org', 'W_1', '10'])('takes a host called %s', (host) => {
+    const part = { desired: ['some.service'], observed: [seen('some.service', 'active')] };
+    const [row] = clusterStatus(snapshot([some], { [host]: part })).units;
+    expect(row?.hosts.active).toEqual([host]);
+  });
+});
+
+describe('the table of the status', () => {
+  /** Without colours and frames. */
+  const lines = (text: string) =>
+    text
+      .replace(new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g'), '')
+      .split('\n')
+      .filter((line) => !/^[─┌└├┬┴┼┤┘┐]+$/.test(line))
+      .map((line) => line.replaceAll('│', '|').replace(/\s+/g, ' ').trim());
+  const running = (unit: string) => ({ desired: [unit], observed: [seen(unit, 'active')] });
+
+  it('has the columns and rows that users know', () => {
+    const text = render(
+      clusterStatus(snapshot([some, many], { w1: running('some.service'), w2: running('many@a.service') })),
+    );
+    expect(lines(text)).toEqual([
+      'leader w1, epoch 4; 2 host(s): w1, w2',
+      '| name | type | instance | active | inactive | failed | activating | deactivating | health |',
+      '| some | shared | | w1 | | | | | 1 / 2 ok |',
+      '| many | multi | b | | | | | | 0 / 1 ok |',
+      '| many | multi | a | w2 | | | | | 1 / 2 ok |',
+    ]);
+  });
+
+  it('says that there is no leader, what cannot be read, why units fail, and whose file is another', () => {
+    const failure = { kind: 'masked', message: 'it is masked' } as const;
+    const now = clusterStatus({
+      ...snapshot([some], {
+        w1: { file: 'sha256:old', observed: [seen('some.service', 'inactive', { failure })] },
+        w2: { intent: 'cordoned' },
+      }),
+      leader: undefined,
+      problems: ['/observed/w3 is not valid'],
+    });
+    const said = lines(render(now));
+    expect(said[0]).toBe('no leader; 2 host(s): w1, w2 (cordoned)');
+    expect(said).toContain('some.service on w1: it is masked');
+    expect(said).toContain('/observed/w3 is not valid');
+    expect(said).toContain("w1: its configuration file is not the cluster's");
+  });
+
+  it('says of a disabled service whether it still runs', () => {
+    const off = { ...some, enabled: false };
+    expect(render(clusterStatus(snapshot([off], { w1: running('some.service') })))).toContain('disabled, stopping');
+    expect(render(clusterStatus(snapshot([off], { w1: {} })))).not.toContain('stopping');
+  });
+
+  it('cuts long lists of hosts, and says how many there are', () => {
+    const hosts = Array.from({ length: 12 }, (_, index) => `w${index + 10}`);
+    const parts = Object.fromEntries(hosts.map((host) => [host, running('some.service')]));
+    const text = lines(render(clusterStatus(snapshot([some], parts)))).join(' ');
+    expect(text).toContain('12 host(s): w10, w11, w12, w13, w14, w15, w16, w17, … (12)');
+    expect(text).not.toContain('w21');
+  });
+});
