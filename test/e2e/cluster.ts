@@ -24,8 +24,16 @@ export interface ClusterOptions {
   readonly hosts: number;
   /** Unit files that every host has, by their names. */
   readonly units: Readonly<Record<string, string>>;
+  /** Other files that every host has, by their absolute paths. */
+  readonly files?: Readonly<Record<string, string>>;
   /** The first `services:`, one YAML list item each. */
   readonly services?: readonly string[];
+  /** The text of the whole file, instead of one with quick timings and `services`. */
+  readonly file?: string;
+  /** How many of the hosts run the daemon at first; default all. The others are for `deploy`. */
+  readonly daemons?: number;
+  /** `zookeeper.session_timeout`, seconds; default 4. */
+  readonly sessionTimeout?: number;
   /** Settings that a drop-in adds to the daemon's unit. */
   readonly dropIn?: string;
 }
@@ -44,12 +52,12 @@ export class Cluster {
     this.#services = options.services ?? [];
   }
 
-  /** Boots the hosts and an ensemble of 3, and starts the daemon everywhere. On failure nothing is left behind. */
+  /** Boots the hosts and an ensemble of 3, and starts the daemons. On failure nothing is left behind. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const lab = await Lab.create({ hosts: options.hosts, zookeeper: 3 });
     try {
       const cluster = new Cluster(lab, options);
-      await Promise.all(lab.hosts.map((host) => cluster.deploy(host)));
+      await Promise.all(lab.hosts.slice(0, options.daemons).map((host) => cluster.deploy(host)));
       await cluster.untilSettled();
       return cluster;
     } catch (error) {
@@ -61,17 +69,19 @@ export class Cluster {
   /** Installs units and daemon on a host of the lab, and starts it. `settings`: more top-level lines for this host. */
   async deploy(host: Host, settings = ''): Promise<void> {
     this.#settings.set(host.name, settings);
-    const { units, dropIn } = this.#options;
+    const { units, files = {}, dropIn } = this.#options;
+    for (const [path, text] of Object.entries(files)) await host.write(path, text);
     await addUnits(host, units);
     await host.install({ config: this.configuration(host.name), ...(dropIn !== undefined && { dropIn }) });
   }
 
-  /** The text of a host's configuration file, with quick timings. */
+  /** The text of a host's configuration file. */
   configuration(host: string, services: readonly string[] = this.#services): string {
+    if (this.#options.file !== undefined) return this.#options.file;
     const list = services.length === 0 ? ' []\n' : `\n${services.map((service) => `  - ${service}\n`).join('')}`;
     return `zookeeper:
   quorum: ${this.lab.quorum}
-  session_timeout: 4
+  session_timeout: ${this.#options.sessionTimeout ?? 4}
   timings: {loop_tick: 2, failed_loop_tick: 1, partitioner_boundary: 1, partitioner_reaction: 0.01}
 ${this.#settings.get(host) ?? ''}services:${list}`;
   }
