@@ -92,10 +92,12 @@ export class Leader {
 
   private nextTick(): number {
     const now = this.options.clock.now();
-    const waits = [this.options.loopTickMs];
-    if (this.joining.joining.size > 0) waits.push(this.joining.until - now);
-    if (this.brake.engaged) waits.push(this.brake.engaged.until - now);
-    return Math.max(0, Math.min(...waits));
+    const ends: number[] = [];
+    if (this.joining.joining.size > 0) ends.push(this.joining.until);
+    if (this.brake.engaged) ends.push(this.brake.engaged.until);
+    // one that is over had no effect yet because something is still being read: its arrival is waited for, not polled
+    const waits = ends.map((end) => end - now).filter((wait) => wait > 0);
+    return Math.min(this.options.loopTickMs, ...waits);
   }
 
   private async pass(): Promise<void> {

@@ -181,6 +181,20 @@ describe('a leader', () => {
     expect(holders('three.service', 'w1', 'w2', 'w3')).toEqual(['w1', 'w2', 'w3']);
   });
 
+  it.each([-10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0])(
+    'is not kept busy by a host that joins %i ms from the moment at which others have waited long enough',
+    async (offset) => {
+      await writeSpec(specOf(everywhere, one));
+      await done(election.join(undefined));
+      await join('w1');
+      await observe('w1', []);
+      await clock.until('it to wait', () => leader?.assignments?.hosts.w1?.state === 'joining');
+      await clock.advance(TIMINGS.boundaryMs + offset);
+      await join('w2');
+      await clock.until('the end of the wait', () => holders('one.service', 'w1', 'w2').length === 1);
+    },
+  );
+
   it('writes nothing while nothing changes', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
     const before = ['w1', 'w2'].map(versionOf);
@@ -244,8 +258,12 @@ describe('a leader', () => {
     const [before, other] = [versionOf('w1') ?? 0, versionOf('w2')];
     await observe('w1', [], { refused: 'it was damaged' });
     await clock.until('it to be written', () => versionOf('w1') === before + 1);
-    await clock.advance(100);
+    for (const why of ['it was', 'it is', 'it will be']) {
+      await observe('w1', [], { refused: `${why} damaged` });
+      await clock.advance(200);
+    }
     expect(versionOf('w1')).toBe(before + 1);
+    await clock.until('it to be written again', () => versionOf('w1') === before + 2);
     expect(versionOf('w2')).toBe(other);
   });
 
@@ -401,6 +419,15 @@ describe('what a leader cannot read', () => {
     await clock.until('the next term', () => terms.length === 2 && leader?.assignments !== undefined);
     await clock.advance(30_000);
     expect(['w1', 'w2'].map(versionOf)).toEqual(before);
+  });
+
+  it('makes nobody a host: a member entry that was never readable', async () => {
+    await begin(specOf(everywhere, three), 'w1', 'w2');
+    await put('/members/w3', 'nonsense');
+    await clock.advance(30_000);
+    expect(desired('w3')).toBeUndefined();
+    expect(leader?.assignments?.problems[0]).toContain('/members/w3');
+    expect(Object.keys(leader?.assignments?.hosts ?? {})).toEqual(['w1', 'w2']);
   });
 
   it('removes the desired state of a host that is gone, however damaged', async () => {
