@@ -1,14 +1,18 @@
 /** A unit fails on one host → it is active on another. */
 import { monotonicNow } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { activeSince, isStarted, mainPidOf, startedOn } from './observe.ts';
+import { activeSince, isStarted, loggedAt, mainPidOf, startedOn } from './observe.ts';
 import type { Row } from './row.ts';
 
 const UNIT = 'unit@probe.service';
 
-/** From the SIGKILL of the unit's main process to ActiveEnterTimestampMonotonic on the other host. */
-export async function measureFailover(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
+/**
+ * From the SIGKILL of the unit's main process to ActiveEnterTimestampMonotonic on the other host; and what of that passed
+ * between the journal's entry of the order to start and the latter, in systemd alone.
+ */
+export async function measureFailover(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row[]> {
   const samples: number[] = [];
+  const inSystemd: number[] = [];
   while (samples.length < runs) {
     await cluster.settled();
     const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, UNIT)));
@@ -18,18 +22,30 @@ export async function measureFailover(cluster: Cluster, runs: number, progress: 
     const pid = await mainPidOf(from, UNIT);
     const killed = monotonicNow();
     process.kill(pid, 'SIGKILL');
-    const ms = (await activeSince(await startedOn(others, UNIT), UNIT, killed)) - killed;
+    const to = await startedOn(others, UNIT);
+    const active = await activeSince(to, UNIT, killed);
+    const ms = active - killed;
     samples.push(ms);
+    const ordered = await loggedAt(to, /starting unit@probe/, killed);
+    if (ordered !== undefined) inSystemd.push(active - ordered);
     progress(ms);
     await from.systemctl('reset-failed', UNIT);
   }
-  return {
-    name: 'a unit fails → active on another host',
-    unit: 'ms',
-    samples,
-    goals: [
-      { of: 'median', atMost: 60 },
-      { of: 'p90', atMost: 150 },
-    ],
-  };
+  return [
+    {
+      name: 'a unit fails → active on another host',
+      unit: 'ms',
+      samples,
+      goals: [
+        { of: 'median', atMost: 60 },
+        { of: 'p90', atMost: 150 },
+      ],
+    },
+    {
+      name: 'of that: from the order to start it until systemd has it active',
+      unit: 'ms',
+      samples: inSystemd,
+      goals: [],
+    },
+  ];
 }

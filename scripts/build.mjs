@@ -13,6 +13,20 @@ function absent(names) {
   return Object.fromEntries(names.map((name) => [name, './scripts/absent.cjs']));
 }
 
+/**
+ * Node's own modules that fastify and prom-client load for servers and clients that are never made: TLS, HTTP/2, worker
+ * processes, compression. Loading them costs 3.6 MB of resident memory. Our own files may import them all the same.
+ */
+const withoutUnusedBuiltins = {
+  name: 'without-unused-builtins',
+  setup({ onResolve }) {
+    const importers = /\/node_modules\/(fastify|prom-client)\//;
+    onResolve({ filter: /^(node:)?(https|http2|cluster|zlib)$/ }, ({ importer }) =>
+      importers.test(importer) ? { path: join(root, 'scripts/absent.cjs') } : undefined,
+    );
+  },
+};
+
 await build({
   absWorkingDir: root,
   entryPoints: ['src/cli.ts'],
@@ -30,6 +44,7 @@ await build({
     'light-my-request', // fastify: inject(), for tests
     'pino', // fastify: its own logger
   ]),
+  plugins: [withoutUnusedBuiltins],
   minifyWhitespace: true,
   minifySyntax: true,
   sourcemap: 'external',
