@@ -182,6 +182,8 @@ export class UnitJobs {
     const { table, log } = this.deps;
     switch (outcome.kind) {
       case 'done':
+        table.startEnded(unit);
+        return;
       case 'canceled':
       case 'disconnected':
         return;
@@ -203,6 +205,7 @@ export class UnitJobs {
       default:
         // the unit's own state tells the rest: systemd reports `failed`, and the next report carries it
         log.error(`${unit} failed to start (job result: ${outcome.kind}); see journalctl -u ${unit}`, { unit });
+        table.startEnded(unit);
     }
   }
 

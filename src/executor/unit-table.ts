@@ -99,6 +99,14 @@ export class UnitTable {
     this.remember(unit, { ours: true, startedWith: values, ran: false, stoppedByHand: false });
   }
 
+  /**
+   * Our start of it is over. When it is down all the same (a condition did not hold, or it did its work and ended
+   * meanwhile), that was an end of its own, and the next start waits.
+   */
+  startEnded(unit: string): void {
+    if (this.states.get(unit)?.active === 'inactive') this.ended(unit);
+  }
+
   /** We are about to stop it: what follows is not its own end. */
   stopping(unit: string): void {
     this.remember(unit, { ran: false, stoppedByHand: false, notBefore: 0 });

@@ -592,6 +592,34 @@ describe('the connection to systemd', () => {
     expect(refusals).toBeLessThan(50);
   });
 
+  it.each(['done', 'assert'] as const)(
+    'that ends a start as %s without the unit being up is asked again after pauses that double',
+    async (kind) => {
+      let starts = 0;
+      await writeSpec();
+      await boot({
+        connect: (events) => {
+          const systemd = host.watched(host.systemd.connect(events));
+          return {
+            ...systemd,
+            get connected() {
+              return systemd.connected;
+            },
+            start: async () => {
+              starts += 1;
+              await systemd.list(['a.service']);
+              return { kind };
+            },
+          };
+        },
+      });
+      await desire([unit('a')]);
+      await clock.advance(10_000);
+      expect(starts).toBeGreaterThan(3);
+      expect(starts).toBeLessThan(12);
+    },
+  );
+
   it('nothing is reported before systemd has answered', async () => {
     host.systemd.disconnect();
     host.systemd.systemctl('start', 'a.service');
