@@ -44,6 +44,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   let config = initial;
   let clusterSpec: string | undefined;
   let leader: Leader | undefined;
+  let leaving = false;
   let markReady = () => {};
   let markFatal = (_why: string) => {};
   const ready = new Promise<void>((resolve) => {
@@ -134,6 +135,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         labels: config.host.labels,
         software,
         file: config.specDigest,
+        ...(leaving && { leaving }),
       };
     },
     elect: (earlier) => election.join(earlier),
@@ -201,6 +203,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     },
     async stop() {
       specWatch.close();
+      leaving = true;
+      await membership.refresh();
       await election.leave();
       if (config.onStop === 'stop') await executor.stopUnits(AbortSignal.timeout(STOP_UNITS_MS));
       await membership.close();

@@ -54,6 +54,8 @@ export class Leader {
   private generation = 0;
   private joining = NOBODY_JOINING;
   private brake = BRAKE_RELEASED;
+  /** Hosts that said they would leave: their going is no loss that the brake should count. */
+  private readonly leavers = new Set<string>();
   private readonly rewritten = new Map<string, number>();
   /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
@@ -138,7 +140,9 @@ export class Leader {
     const hosts = this.liveHosts(writer);
     const live = new Set(hosts);
     const wasBraking = this.brake.engaged !== undefined;
-    this.brake = applyBrake(this.brake, [...writer.hosts], live, spec.brake, now);
+    this.noteLeavers();
+    const expected = writer.hosts.filter((host) => live.has(host) || !this.leavers.has(host));
+    this.brake = applyBrake(this.brake, expected, live, spec.brake, now);
     if (!wasBraking && this.brake.engaged) this.sayBraking(spec);
     this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), this.options.boundaryMs, now);
     const input = {
@@ -244,6 +248,13 @@ export class Leader {
     const { members } = this.view;
     const placed = new Set(writer.hosts);
     return members.present.filter((host) => members.values.has(host) || placed.has(host));
+  }
+
+  private noteLeavers(): void {
+    for (const member of this.view.members.values.values()) {
+      if (member.leaving) this.leavers.add(member.host);
+      else this.leavers.delete(member.host);
+    }
   }
 
   private goneHosts(writer: DesiredWriter): string[] {

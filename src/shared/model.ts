@@ -174,6 +174,8 @@ export interface Member {
   readonly file: string;
   /** Path of the daemon's election znode: its next process removes it, so that nobody waits for it to expire. */
   readonly election: string;
+  /** The daemon is stopping in good order: that the host goes then is no fault. */
+  readonly leaving?: boolean;
 }
 
 /** An operator's intent in `hosts/<host>`. */

@@ -114,6 +114,7 @@ const member = z.object({
   software: z.string(),
   file: z.string(),
   election: z.string(),
+  leaving: z.boolean().optional(),
 });
 
 const hostIntent = z.object({

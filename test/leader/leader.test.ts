@@ -4,7 +4,7 @@ import { Election, type Leadership } from '../../src/leader/election.ts';
 import { Leader } from '../../src/leader/leader.ts';
 import type { Move } from '../../src/leader/placement.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { ActiveState, Desired, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
+import type { ActiveState, Desired, Member, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
 import {
   decodeDesired,
   encodeDesired,
@@ -85,7 +85,7 @@ async function writeSpec(spec: Spec): Promise<void> {
   await put('/spec', encodeSpecRecord(record));
 }
 
-async function join(host: string): Promise<void> {
+async function join(host: string, change: Partial<Member> = {}): Promise<void> {
   await put(
     `/members/${host}`,
     encodeMember({
@@ -97,6 +97,7 @@ async function join(host: string): Promise<void> {
       software: 'test',
       file: 'sha256:',
       election: '/election/n_0',
+      ...change,
     }),
   );
 }
@@ -349,6 +350,16 @@ describe('the brake of a leader', () => {
     }
     expect(leader?.assignments?.brake).toBe(true);
     expect(desired('w3')).toBeDefined();
+  });
+
+  it('does not hold hosts that said they would leave', async () => {
+    await begin(specOf(one, three), 'w1', 'w2', 'w3', 'w4', 'w5');
+    for (const host of ['w1', 'w2', 'w3']) await join(host, { leaving: true });
+    await clock.advance(1_000);
+    await leave('w1', 'w2', 'w3');
+    await clock.advance(1_000);
+    expect(leader?.assignments?.brake).toBe(false);
+    expect(holders('three.service', 'w4', 'w5')).toHaveLength(2);
   });
 
   it('does not hold a few', async () => {
