@@ -45,7 +45,8 @@ function readOptions(args: readonly string[]): Options | undefined {
   const count = runs === undefined ? undefined : Number(runs);
   const names = only ?? NAMES;
   const isRight =
-    (count === undefined || (Number.isInteger(count) && count > 0)) && names.every((n) => n in BENCHMARKS);
+    (count === undefined || (Number.isInteger(count) && count > 0)) &&
+    names.every((name) => Object.hasOwn(BENCHMARKS, name));
   return isRight ? { runs: count, names, cli } : undefined;
 }
 
@@ -80,6 +81,11 @@ async function runOne(name: string, cluster: Cluster, options: Options): Promise
 }
 
 function start(): Promise<number> | number {
+  const args = process.argv.slice(2);
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const machine = readiness();
   if (machine.kind !== 'ready') {
     console.error(`The benchmarks cannot run here: ${machine.why}`);
@@ -87,7 +93,7 @@ function start(): Promise<number> | number {
   }
   let options: Options | undefined;
   try {
-    options = readOptions(process.argv.slice(2));
+    options = readOptions(args);
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
   }
