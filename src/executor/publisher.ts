@@ -7,8 +7,8 @@ import { claimEphemeral } from '../shared/ephemeral.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
-import { MAX_PAYLOAD_BYTES, type Store, type Watch } from '../shared/store.ts';
-import { observedPath } from '../shared/znodes.ts';
+import type { Store, Watch } from '../shared/store.ts';
+import { MAX_DATA_BYTES, observedPath } from '../shared/znodes.ts';
 
 /** Pause after a failed write. */
 const RETRY_MS = 200;
@@ -42,7 +42,7 @@ export class Publisher {
   /** Publishes `observed` unless it was the last one published. */
   publish(observed: Observed): void {
     const data = encodeObserved(observed);
-    if (data.length > MAX_PAYLOAD_BYTES) {
+    if (data.length > MAX_DATA_BYTES) {
       this.log.error(
         `the report of ${this.host} is ${data.length} bytes, more than ZooKeeper takes; it is not written. Declare fewer units`,
       );

@@ -5,8 +5,8 @@
 import type { Logger } from '../shared/log.ts';
 import type { Desired } from '../shared/model.ts';
 import { decodeDesired, encodeDesired } from '../shared/payloads.ts';
-import { MAX_PAYLOAD_BYTES, type Operation, type Store } from '../shared/store.ts';
-import { DESIRED, desiredPath } from '../shared/znodes.ts';
+import type { Operation, Store } from '../shared/store.ts';
+import { DESIRED, desiredPath, MAX_DATA_BYTES } from '../shared/znodes.ts';
 
 /** Per transaction: small enough to be answered in a few milliseconds, large enough to write 5,000 hosts in a second. */
 const MAX_OPERATIONS = 100;
@@ -42,9 +42,9 @@ export class DesiredWriter {
     const steps: { readonly operation: Operation; readonly bytes: number; readonly done: () => void }[] = [];
     for (const state of states) {
       const data = encodeDesired(state);
-      if (data.length > MAX_PAYLOAD_BYTES) {
+      if (data.length > MAX_DATA_BYTES) {
         this.log.error(
-          `the desired state of ${state.host} is ${data.length} bytes, more than the ${MAX_PAYLOAD_BYTES} that ZooKeeper takes; it is not written. Shorten its prestart scripts or declare fewer units`,
+          `the desired state of ${state.host} is ${data.length} bytes, more than the ${MAX_DATA_BYTES} that ZooKeeper takes; it is not written. Shorten its prestart scripts or declare fewer units`,
         );
         continue;
       }

@@ -4,8 +4,8 @@
  */
 import type { Spec, SpecRecord } from './model.ts';
 import { decodeSpecRecord, encodeSpecRecord } from './payloads.ts';
-import { MAX_PAYLOAD_BYTES, type Store, StoreError } from './store.ts';
-import { SPEC } from './znodes.ts';
+import { type Store, StoreError } from './store.ts';
+import { MAX_DATA_BYTES, SPEC } from './znodes.ts';
 
 export interface Proposal {
   readonly spec: Spec;
@@ -50,7 +50,7 @@ export function describeOutcome(
     case 'too-large':
       return {
         level: 'error',
-        text: `${file}: its services take ${outcome.bytes} bytes, more than the ${MAX_PAYLOAD_BYTES} that ZooKeeper takes: shorten the prestart scripts`,
+        text: `${file}: its services take ${outcome.bytes} bytes, more than the ${MAX_DATA_BYTES} that ZooKeeper takes: shorten the prestart scripts`,
       };
   }
 }
@@ -75,7 +75,7 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
   const node = await store.get(SPEC);
   if (!node) {
     const data = encode(proposal, []);
-    if (data.length > MAX_PAYLOAD_BYTES) return { kind: 'too-large', bytes: data.length };
+    if (data.length > MAX_DATA_BYTES) return { kind: 'too-large', bytes: data.length };
     // in one step, as version 0 cannot be checked: whoever compares and sets next needs a 1
     await store.transaction([
       { op: 'create', path: SPEC, data: Buffer.alloc(0), mode: 'persistent' },
@@ -93,7 +93,7 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
   }
   const earlier = current.ok ? [current.value.digest, ...current.value.earlier] : [];
   const data = encode(proposal, earlier);
-  if (data.length > MAX_PAYLOAD_BYTES) return { kind: 'too-large', bytes: data.length };
+  if (data.length > MAX_DATA_BYTES) return { kind: 'too-large', bytes: data.length };
   await store.set(SPEC, data, node.version > 0 ? node.version : undefined);
   return { kind: 'replaced' };
 }

@@ -1,4 +1,5 @@
-/** Paths of the znodes (DESIGN §4), below the chroot. */
+/** Paths of the znodes (DESIGN §4), below the chroot, and how much one may hold. */
+import { MAX_PAYLOAD_BYTES } from './store.ts';
 
 export const ELECTION = '/election';
 export const ELECTION_PREFIX = '/election/n_';
@@ -13,6 +14,9 @@ export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
 export const desiredPath = (host: string): string => `${DESIRED}/${host}`;
 export const observedPath = (host: string): string => `${OBSERVED}/${host}`;
 export const intentPath = (host: string): string => `${HOSTS}/${host}`;
+
+/** The most that one of our znodes may hold: what a request may carry, less room for the paths in it. */
+export const MAX_DATA_BYTES = MAX_PAYLOAD_BYTES - 1024;
 
 /** Parents that must exist before anything else is written. */
 export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS] as const;

@@ -3,6 +3,7 @@ import { digestOf } from '../../src/shared/digest.ts';
 import type { Spec, SpecRecord } from '../../src/shared/model.ts';
 import { decodeSpecRecord } from '../../src/shared/payloads.ts';
 import { describeOutcome, type Proposal, type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
+import { MAX_DATA_BYTES } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
@@ -101,11 +102,14 @@ describe('a proposal', () => {
   });
 
   it('may be nearly as large as ZooKeeper takes', async () => {
-    const prestart = 'x'.repeat(900 * 1024 - 1_000);
-    const large = specOf({ name: 'a', type: 'global', enabled: true, isolation: 'keep', prestart });
-    expect(await propose(large, 'start')).toEqual({ kind: 'created' });
-    expect(await propose({ ...large, services: [] }, 'replace')).toEqual({ kind: 'replaced' });
-    expect(await propose(large, 'replace')).toEqual({ kind: 'replaced' });
+    const sized = (length: number) =>
+      specOf({ name: 'a', type: 'global', enabled: true, isolation: 'keep', prestart: 'x'.repeat(length) });
+    const other = await propose(sized(1_000_000), 'start');
+    const overhead = other.kind === 'too-large' ? other.bytes - 1_000_000 : 0;
+    const largest = sized(MAX_DATA_BYTES - overhead);
+    expect(await propose(sized(MAX_DATA_BYTES - overhead + 1), 'start')).toMatchObject({ kind: 'too-large' });
+    expect(await propose(largest, 'start')).toEqual({ kind: 'created' });
+    expect(ensemble.tree.get('/spec')?.data).toHaveLength(MAX_DATA_BYTES);
   });
 
   it.each([0, 1, 2, 3, 4, 5])('of two daemons %i ms apart is decided upon one after the other', async (apart) => {
