@@ -171,6 +171,23 @@ describeOnHosts('the cluster, given', () => {
     await expectUntouched();
   });
 
+  for (const path of ['/desired/w3', '/observed/w3', '/epoch']) {
+    it(`no ${path} any more, makes it anew and touches nothing`, async () => {
+      await cluster.inZooKeeper(async (store) => {
+        const before = await store.get(path);
+        await store.remove(path);
+        await cluster.apply([...SERVICES, `{name: ${path.slice(1).replace('/', '-')}, count: 0}`]);
+        const anew = async () => {
+          const node = await store.get(path);
+          return node !== undefined && node.czxid !== before?.czxid;
+        };
+        await until(anew, { ...WAIT, what: `${path} to be made anew` });
+      });
+      await cluster.untilSettled();
+      await expectUntouched();
+    });
+  }
+
   it('a spoilt epoch, elects again and touches nothing', async () => {
     const { epoch } = await cluster.assignments();
     await spoil('/epoch');
@@ -178,5 +195,19 @@ describeOnHosts('the cluster, given', () => {
     await cluster.untilCounts({ 'later.service': 5 });
     expect((await cluster.assignments()).epoch).toBeGreaterThanOrEqual(epoch);
     await expectUntouched();
+  });
+
+  it('no entry of a member any more, takes the host for lost until it has joined again', async () => {
+    const host = cluster.lab.host('w3');
+    await cluster.inZooKeeper((store) => store.remove('/members/w3'));
+    await cluster.untilJournal(host, 'the member znode of this host was removed by someone; joining again');
+    await untilEqual(async () => Object.keys((await cluster.assignments()).hosts), ALL, {
+      ...WAIT,
+      what: 'the members',
+    });
+    await cluster.untilCounts({ 'agent.service': 5, 'web.service': 3, 'worker@a.service': 1, 'worker@b.service': 2 });
+    await cluster.untilSettled();
+    const { 'w3 web.service': _web, 'w3 worker@a.service': _a, 'w3 worker@b.service': _b, ...others } = running;
+    expect(await cluster.pids(...UNITS)).toMatchObject(others);
   });
 });
