@@ -366,6 +366,29 @@ describe('an executor', () => {
     expect(active('a')).toBe('inactive');
   });
 
+  it('stops a unit, too, whose start was asked for a moment before', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the start to be asked for', () => asked('start a.service') === 1);
+    expect(active('a')).toBe('inactive');
+    await done(executor.stopUnits(new AbortController().signal));
+    await clock.advance(20_000);
+    expect(active('a')).toBe('inactive');
+    expect(asked('start a.service')).toBe(1);
+  });
+
+  it('starts nothing any more when it was told to stop its units while a prestart script ran', async () => {
+    host.systemd.onCommand = () => ({ afterMs: 1_000, exitStatus: 0 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a', { script: 'x', values: {} })]);
+    await clock.until('the script', () => asked('run servicewatcher-prestart-a.service') === 1);
+    await done(executor.stopUnits(new AbortController().signal));
+    await clock.advance(20_000);
+    expect(asked('start a.service')).toBe(0);
+  });
+
   it('gives up stopping its units when the signal says so', async () => {
     host.systemd.define('a.service', { stop: 'ignores-sigterm' });
     await writeSpec();
