@@ -79,6 +79,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     metrics: metrics.executor,
     loopTickMs: timings.loopTickMs,
     failedLoopTickMs: timings.failedLoopTickMs,
+    sessionTimeoutMs,
     onSystemdConnected: () => readyIfAll(),
   });
 

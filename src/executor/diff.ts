@@ -37,10 +37,12 @@ export interface DiffInput {
   readonly memory: ReadonlyMap<string, UnitMemory>;
   /** Units with an action under way. */
   readonly busy: ReadonlySet<string>;
+  /** This host is cut off from ZooKeeper for so long that others may soon start what it runs. */
+  readonly isolated: boolean;
 }
 
 export type StartReason = 'placed' | 'exited' | 'stopped-by-hand';
-export type StopReason = 'not-placed' | 'started-by-hand' | 'values-changed';
+export type StopReason = 'not-placed' | 'started-by-hand' | 'values-changed' | 'isolated';
 
 export type Action =
   | { readonly kind: 'adopt'; readonly unit: string; readonly desired: DesiredUnit }
@@ -90,7 +92,8 @@ export function diff(input: DiffInput): Diff {
       if (action) actions.push(action);
       continue;
     }
-    const decision = decideWanted(wanted, state, memory, input.now);
+    const cutOff = input.isolated && wanted.isolation === 'stop';
+    const decision = cutOff ? decideCutOff(unit, state) : decideWanted(wanted, state, memory, input.now);
     if (decision.kind === 'wait') {
       waiting.set(unit, decision.why);
       if (decision.until !== undefined) wakeAt = Math.min(wakeAt ?? decision.until, decision.until);
@@ -142,6 +145,13 @@ function decideWanted(desired: DesiredUnit, state: UnitState | undefined, memory
     default:
       return exhausted(state.active);
   }
+}
+
+/** A unit that must not run here while it may run elsewhere. */
+function decideCutOff(unit: string, state: UnitState | undefined): Decision {
+  const down = !state || state.active === 'inactive' || state.active === 'failed' || state.active === 'deactivating';
+  if (!down) return { kind: 'stop', unit, reason: 'isolated' };
+  return { kind: 'wait', why: 'this host is cut off from ZooKeeper (isolation: stop)' };
 }
 
 function decideRunning(desired: DesiredUnit, state: UnitState, memory: UnitMemory): Decision {

@@ -5,14 +5,12 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { ActiveState, Desired, DesiredUnit, Observed, Version } from '../shared/model.ts';
-import { unitsOf } from '../shared/names.ts';
-import { decodeDesired, decodeSpecRecord } from '../shared/payloads.ts';
-import type { Store, Watch, Znode } from '../shared/store.ts';
-import { desiredPath, SPEC } from '../shared/znodes.ts';
-import { accept } from './accept.ts';
+import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
+import type { Store } from '../shared/store.ts';
 import { type Diff, diff, valuesKey } from './diff.ts';
+import { Isolation } from './isolation.ts';
 import type { MemoryFile } from './memory-file.ts';
+import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
 import { report } from './report.ts';
@@ -37,6 +35,8 @@ export interface ExecutorOptions {
   readonly metrics: ExecutorMetrics;
   readonly loopTickMs: number;
   readonly failedLoopTickMs: number;
+  /** The session timeout that is asked for. */
+  readonly sessionTimeoutMs: number;
   /** Called each time systemd can be talked to (again). */
   readonly onSystemdConnected: () => void;
 }
@@ -48,24 +48,19 @@ export class Executor {
   private readonly systemd: Systemd;
   private readonly loop: Loop;
   private readonly prestart: Prestart;
-  private readonly watches: Watch[] = [];
+  private readonly orders: Orders;
+  private readonly isolation: Isolation;
 
-  private desired: Desired | undefined;
-  private applied: Version = { epoch: 0, generation: 0 };
-  private refused: string | undefined;
-  private declared: { readonly digest: string; readonly units: ReadonlySet<string> } | undefined;
   private last: Diff | undefined;
   private latestReport: Observed | undefined;
   private listDue = true;
   private listedAt = 0;
   private ended = false;
-  /** What this host shall run, and what it may touch, has not been read yet. */
-  private readonly unread = new Set(['desired', 'spec']);
   /** systemd has told the state of every unit of interest once: there is something to report. */
   private surveyed = false;
   private saving: Promise<void> = Promise.resolve();
   private saveDue = false;
-  private savedApplied: Version = this.applied;
+  private savedApplied: Version | undefined;
 
   constructor(private readonly options: ExecutorOptions) {
     const { clock, log, host, store } = options;
@@ -79,6 +74,8 @@ export class Executor {
       tickMs: () => this.nextTick(),
       pass: () => this.pass(),
     });
+    this.orders = new Orders(host, log, () => this.loop.trigger());
+    this.isolation = new Isolation(store, clock, options.sessionTimeoutMs, () => this.onIsolation());
     this.systemd = options.connectSystemd({
       onConnected: () => {
         this.relist();
@@ -105,13 +102,10 @@ export class Executor {
   /** Recalls what was ours before, then begins to watch. */
   async start(): Promise<void> {
     const remembered = await this.options.memory.load();
-    this.applied = remembered.applied;
     this.savedApplied = remembered.applied;
     this.table.recall(remembered.units);
     await this.prestart.clean();
-    const { store, host } = this.options;
-    this.watches.push(store.watch(desiredPath(host), (node) => this.onDesired(node)));
-    this.watches.push(store.watch(SPEC, (node) => this.onSpec(node)));
+    this.orders.open(this.options.store, remembered.applied);
     this.loop.trigger();
   }
 
@@ -138,7 +132,7 @@ export class Executor {
   async clearFailures(): Promise<void> {
     this.table.clearFailures();
     const failed = [...this.table.states.values()].filter((state) => state.active === 'failed');
-    const mine = failed.filter((state) => this.table.isOurs(state.unit) || this.declared?.units.has(state.unit));
+    const mine = failed.filter((state) => this.table.isOurs(state.unit) || this.orders.declared.has(state.unit));
     await Promise.allSettled(mine.map((state) => this.systemd.resetFailed(state.unit)));
     this.relist();
   }
@@ -160,7 +154,8 @@ export class Executor {
   /** Ends all activity; units are left as they are. */
   async close(): Promise<void> {
     this.ended = true;
-    for (const watch of this.watches) watch.close();
+    this.orders.close();
+    this.isolation.close();
     await this.loop.stop();
     await this.jobs.close();
     await this.publisher.close();
@@ -168,56 +163,16 @@ export class Executor {
     await this.systemd.close();
   }
 
-  private onDesired(node: Znode | undefined): void {
-    const { log, host } = this.options;
-    if (this.unread.delete('desired')) this.loop.trigger();
-    if (!node) {
-      // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
-      if (this.desired) this.refuse(`${desiredPath(host)} was removed`);
-      return;
-    }
-    const decoded = decodeDesired(node.data, node.path);
-    if (!decoded.ok) {
-      this.refuse(decoded.problem);
-      return;
-    }
-    const acceptance = accept(decoded.value, host, this.applied, this.desired);
-    if (acceptance.kind === 'refuse') {
-      this.refuse(acceptance.why);
-      return;
-    }
-    const cured = this.refused !== undefined;
-    this.refused = undefined;
-    if (acceptance.kind === 'unchanged') {
-      if (cured) this.loop.trigger();
-      return;
-    }
-    this.desired = decoded.value;
-    this.applied = { epoch: decoded.value.epoch, generation: decoded.value.generation };
-    log.debug(`desired state (epoch ${this.applied.epoch}, generation ${this.applied.generation}) accepted`);
-    this.loop.trigger();
-  }
-
-  private refuse(why: string): void {
-    this.options.log.error(`${why}; nothing is changed because of it`, { host: this.options.host });
-    this.refused = why;
-    this.loop.trigger();
-  }
-
-  private onSpec(node: Znode | undefined): void {
-    if (this.unread.delete('spec')) this.loop.trigger();
-    if (!node) return;
-    const decoded = decodeSpecRecord(node.data, node.path);
-    if (!decoded.ok) {
-      this.options.log.error(`${decoded.problem}; the last readable spec stays in force here`);
-      return;
-    }
-    this.declared = { digest: decoded.value.digest, units: new Set(decoded.value.spec.services.flatMap(unitsOf)) };
-    this.loop.trigger();
-  }
-
   private onUnit(unit: string, active: ActiveState, sub: string): void {
     if (this.table.signalled(unit, active, sub, this.jobs.isBusy(unit))) this.loop.trigger();
+  }
+
+  private onIsolation(): void {
+    const { log } = this.options;
+    if (this.isolation.isolated)
+      log.warn('cut off from ZooKeeper: units with `isolation: stop` are stopped, all others run on');
+    else log.info('no longer cut off from ZooKeeper');
+    this.loop.trigger();
   }
 
   private relist(): void {
@@ -236,27 +191,27 @@ export class Executor {
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
     const starts = decision.actions.some((action) => action.kind === 'start');
-    if (this.applied !== this.savedApplied && !starts) this.save();
+    if (this.orders.applied !== this.savedApplied && !starts) this.save();
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
   }
 
   private decide(): Diff {
-    const declared = this.desired?.spec === this.declared?.digest ? this.declared?.units : undefined;
     const decision = diff({
       now: this.options.clock.now(),
-      desired: this.desired,
-      declared: declared ?? new Set(),
+      desired: this.orders.desired,
+      declared: this.orders.declaredByDesired,
       states: this.table.states,
       memory: this.table.memory,
       busy: this.jobs.busy,
+      isolated: this.isolation.isolated,
     });
     this.last = decision;
     return decision;
   }
 
   private tell(decision: Diff): void {
-    const desired = new Set(this.desired?.units.map((unit) => unit.unit));
+    const desired = new Set(this.orders.desired?.units.map((unit) => unit.unit));
     const byState = new Map<ActiveState, number>();
     for (const unit of desired) {
       const active = this.table.states.get(unit)?.active ?? 'inactive';
@@ -266,10 +221,10 @@ export class Executor {
     if (!this.surveyed) return;
     this.latestReport = report({
       host: this.options.host,
-      applied: this.applied,
-      refused: this.refused,
+      applied: this.orders.applied,
+      refused: this.orders.refused,
       desired,
-      declared: this.declared?.units ?? new Set(),
+      declared: this.orders.declared,
       states: this.table.states,
       memory: this.table.memory,
       waiting: decision.waiting,
@@ -281,7 +236,8 @@ export class Executor {
   /** Asks systemd for all units of interest on a tick or when told to, else only for those not known yet. */
   private async list(now: number): Promise<void> {
     if (!this.systemd.connected) return;
-    const tracked = new Set([...(this.desired?.units.map((unit) => unit.unit) ?? []), ...(this.declared?.units ?? [])]);
+    const desired = this.orders.desired?.units.map((unit) => unit.unit) ?? [];
+    const tracked = new Set([...desired, ...this.orders.declared]);
     for (const unit of this.table.ours().keys()) tracked.add(unit);
     this.table.keepOnly(tracked);
     const full = this.listDue || now - this.listedAt >= this.tickMs();
@@ -293,7 +249,7 @@ export class Executor {
     const mark = this.table.signalMark();
     try {
       if (units.length > 0) this.table.listed(await this.systemd.list(units), mark, this.jobs.busy);
-      this.surveyed ||= this.unread.size === 0;
+      this.surveyed ||= this.orders.read;
     } catch (error) {
       this.listDue = true;
       this.options.log.warn(
@@ -314,8 +270,8 @@ export class Executor {
   }
 
   private stillDesired(unit: DesiredUnit): boolean {
-    if (this.ended) return false;
-    const now = this.desired?.units.find((candidate) => candidate.unit === unit.unit);
+    if (this.ended || (this.isolation.isolated && unit.isolation === 'stop')) return false;
+    const now = this.orders.desired?.units.find((candidate) => candidate.unit === unit.unit);
     return now !== undefined && valuesKey(now) === valuesKey(unit);
   }
 
@@ -324,9 +280,9 @@ export class Executor {
     this.saveDue = true;
     this.saving = this.saving.then(async () => {
       this.saveDue = false;
-      this.savedApplied = this.applied;
+      this.savedApplied = this.orders.applied;
       try {
-        await this.options.memory.save({ applied: this.applied, units: this.table.ours() });
+        await this.options.memory.save({ applied: this.orders.applied, units: this.table.ours() });
       } catch (error) {
         this.options.log.error(
           `the state file could not be written: ${error instanceof Error ? error.message : String(error)}`,

@@ -249,5 +249,6 @@ const stopWords: Record<StopReason | 'superseded', string> = {
   'not-placed': 'it is not placed here any more',
   'started-by-hand': 'it was started by hand and is not placed here',
   'values-changed': 'the hosts named in its prestart script changed; it is started again at once',
+  isolated: 'this host is cut off from ZooKeeper and others may soon run it (isolation: stop)',
   superseded: 'it is not wanted any more in the form in which it was being started',
 };

@@ -7,8 +7,13 @@ import type { ActiveState, Failure } from '../shared/model.ts';
 import { NO_MEMORY, type UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
 
-/** First pause before a unit that ended is started again; it doubles each time. As systemd's own RestartSec=100ms. */
+/** First pause before a unit that ended is started again. As systemd's own RestartSec=100ms. */
 const FIRST_PAUSE_MS = 100;
+/**
+ * Each pause is so many times the one before: 0.1, 0.3, 0.9, 2.7, 8.1, … s. Twice would make six starts in 10 s, and
+ * systemd fails a unit at the sixth (StartLimitBurst=5, StartLimitIntervalSec=10s) though it ended in good order.
+ */
+const PAUSE_FACTOR = 3;
 const LONGEST_PAUSE_MS = 30_000;
 /** A unit that ran this long is healthy again: the next pause is the first one. As systemd's StartLimitIntervalSec=10s. */
 const HEALTHY_AFTER_MS = 10_000;
@@ -151,7 +156,7 @@ export class UnitTable {
     const ranFor = run?.activeSince === undefined ? 0 : this.clock.now() - run.activeSince;
     const ends = ranFor >= HEALTHY_AFTER_MS ? 0 : (run?.ends ?? 0);
     const byHand = this.memory.get(unit)?.stoppedByHand ?? false;
-    const pause = byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(ends, 16));
+    const pause = byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_FACTOR ** Math.min(ends, 16));
     this.runs.set(unit, { activeSince: undefined, ends: ends + 1 });
     this.remember(unit, { notBefore: this.clock.now() + pause });
   }

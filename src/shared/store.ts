@@ -13,7 +13,14 @@
 export type SessionState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected'; readonly session: string; readonly timeoutMs: number; readonly server: string }
-  | { readonly kind: 'suspended'; readonly session: string; readonly why: string }
+  | {
+      readonly kind: 'suspended';
+      readonly session: string;
+      readonly why: string;
+      /** Sending time (ms of the clock in use) of the newest request that was answered: the session lives until `timeoutMs` later at least. */
+      readonly confirmedAt: number;
+      readonly timeoutMs: number;
+    }
   | { readonly kind: 'lost'; readonly session: string }
   | { readonly kind: 'closed' };
 

@@ -32,6 +32,7 @@ interface Situation {
   readonly state?: UnitState;
   readonly memory?: UnitMemory;
   readonly busy?: boolean;
+  readonly isolated?: boolean;
 }
 
 function input(situation: Situation): DiffInput {
@@ -42,6 +43,7 @@ function input(situation: Situation): DiffInput {
     states: new Map(situation.state && [[UNIT, situation.state]]),
     memory: new Map(situation.memory && [[UNIT, situation.memory]]),
     busy: new Set(situation.busy ? [UNIT] : []),
+    isolated: situation.isolated ?? false,
   };
 }
 
@@ -52,6 +54,27 @@ function decide(situation: Situation): string {
   if (!action) return waiting.has(UNIT) ? `wait: ${waiting.get(UNIT)}` : 'nothing';
   return 'reason' in action ? `${action.kind} ${action.reason}` : action.kind;
 }
+
+describe('on a host that is cut off', () => {
+  const once = { ...wanted(UNIT), isolation: 'stop' } as const;
+  const cutOff = (state: UnitState, unit: DesiredUnit = once) =>
+    decide({ desired: desired(unit), state, isolated: true, memory: memory({ ours: true, ran: true }) });
+
+  it.each(['active', 'activating', 'reloading', 'maintenance'] as const)(
+    'stops a unit that must not run twice and is %s',
+    (active) => {
+      expect(cutOff(state(active))).toBe('stop isolated');
+    },
+  );
+
+  it.each(['inactive', 'failed', 'deactivating'] as const)('does not start one that is %s', (active) => {
+    expect(cutOff(state(active))).toContain('cut off from ZooKeeper');
+  });
+
+  it('leaves every other unit as it is', () => {
+    expect(cutOff(state('active'), wanted(UNIT))).toBe('nothing');
+  });
+});
 
 describe('what is done about a unit', () => {
   type Relation = 'wanted, ours' | 'wanted, not ours' | 'unwanted, ours' | 'unwanted, declared' | 'foreign';
@@ -286,6 +309,7 @@ describe('whatever the input', () => {
       .map((states) => new Map(Object.entries(states).map(([name, each]) => [name, { ...each, unit: name }]))),
     memory: fc.dictionary(unit, aMemory).map((memories) => new Map(Object.entries(memories))),
     busy: fc.uniqueArray(unit).map((units) => new Set(units)),
+    isolated: fc.boolean(),
   });
 
   it('acts only on units that are desired, declared or ours', () => {

@@ -67,6 +67,7 @@ async function boot(
     metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
     loopTickMs: 5_000,
     failedLoopTickMs: 2_000,
+    sessionTimeoutMs: 4_000,
     onSystemdConnected: () => {},
   });
   running.push(executor);
@@ -307,7 +308,7 @@ describe('an executor', () => {
     expect(seen('a')?.active).toBe('activating');
   });
 
-  it('starts a unit that ends by itself again, after pauses that double', async () => {
+  it('starts a unit that ends by itself again, after pauses that grow threefold', async () => {
     host.systemd.define('a.service', { exitsAfterMs: 50 });
     await writeSpec();
     await boot();
@@ -318,9 +319,39 @@ describe('an executor', () => {
       starts.push(clock.now());
     }
     const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
-    expect(gaps[1]).toBeGreaterThanOrEqual(2 * 100);
-    expect(gaps[2]).toBeGreaterThanOrEqual(4 * 100);
-    expect(gaps[2]).toBeLessThan(4 * 100 + 100);
+    expect(gaps[1]).toBeGreaterThanOrEqual(3 * 100);
+    expect(gaps[2]).toBeGreaterThanOrEqual(9 * 100);
+    expect(gaps[2]).toBeLessThan(9 * 100 + 100);
+  });
+
+  it('stops what must not run twice before its session can expire, and nothing else, when it is cut off', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), { ...unit('b'), isolation: 'stop' }]);
+    await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
+    store.cut('silent');
+    const cutAt = clock.now();
+    await clock.until('the stop', () => host.systemd.state('b.service').active === 'inactive');
+    expect(clock.now() - cutAt).toBeLessThan(4_000);
+    await clock.advance(10_000);
+    expect(host.systemd.state('a.service').active).toBe('active');
+    expect([asked('start b.service'), asked('stop a.service')]).toEqual([1, 0]);
+  });
+
+  it('leaves it running through a cut that is shorter, and starts it again after one that was longer', async () => {
+    await writeSpec();
+    await boot();
+    await desire([{ ...unit('b'), isolation: 'stop' }]);
+    await clock.until('it to run', () => seen('b')?.active === 'active');
+    store.cut('reset');
+    await clock.advance(1_000);
+    store.heal();
+    await clock.advance(5_000);
+    expect(asked('stop b.service')).toBe(0);
+    store.cut('reset');
+    await clock.until('the stop', () => host.systemd.state('b.service').active === 'inactive');
+    store.heal();
+    await clock.until('the start', () => host.systemd.state('b.service').active === 'active');
   });
 
   it('puts right what is started by hand, and counts it', async () => {
@@ -616,7 +647,7 @@ describe('the connection to systemd', () => {
   });
 
   it.each(['done', 'assert'] as const)(
-    'that ends a start as %s without the unit being up is asked again after pauses that double',
+    'that ends a start as %s without the unit being up is asked again after pauses that grow',
     async (kind) => {
       let starts = 0;
       await writeSpec();

@@ -128,20 +128,20 @@ describe('a unit of ours that ends', () => {
     return pause;
   }
 
-  it('is paused twice as long each time, up to 30 s', async () => {
+  it('is paused three times as long each time, up to 30 s', async () => {
     const pauses: number[] = [];
     for (let end = 0; end < 11; end++) pauses.push(await endAndRun());
-    expect(pauses).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+    expect(pauses).toEqual([100, 300, 900, 2_700, 8_100, 24_300, 30_000, 30_000, 30_000, 30_000, 30_000]);
   });
 
   it('is paused as if for the first time once it has run for 10 s', async () => {
     await endAndRun();
     await endAndRun();
     await clock.advance(9_999);
-    expect(await endAndRun()).toBe(400);
+    expect(await endAndRun()).toBe(900);
     await clock.advance(10_000);
     expect(await endAndRun()).toBe(100);
-    expect(await endAndRun()).toBe(200);
+    expect(await endAndRun()).toBe(300);
   });
 
   it('by itself is told from one that is stopped by hand, which is not paused', () => {

@@ -129,6 +129,7 @@ export class FakeDaemon {
       metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
       loopTickMs: TIMINGS.loopTickMs,
       failedLoopTickMs: TIMINGS.failedLoopTickMs,
+      sessionTimeoutMs: SESSION_MS,
       onSystemdConnected: () => {},
     });
     this.election = new Election({

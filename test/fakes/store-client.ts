@@ -40,6 +40,8 @@ export class FakeStore implements Store {
   private readonly watches: Watches;
   private dialling = false;
   private killed = false;
+  /** When the connection was last known to be whole. */
+  private confirmedAt = 0;
   private losingAnswer = false;
   private cancelSuspension = () => {};
   private finishClose: (() => void) | undefined;
@@ -157,6 +159,7 @@ export class FakeStore implements Store {
     }
     this.link.silence();
     if (this.session !== undefined) this.ensemble.loseSight(this.session);
+    this.confirmedAt = this.ensemble.clock.now();
     this.cancelSuspension();
     this.cancelSuspension = this.ensemble.clock.after((this.timeoutMs * 2) / 3, () => {
       this.link.abandon();
@@ -192,6 +195,7 @@ export class FakeStore implements Store {
   onReset(why: string): void {
     if (this.killed) return;
     if (this.session !== undefined) this.ensemble.loseSight(this.session);
+    this.confirmedAt = this.ensemble.clock.now();
     this.link.abandon();
     this.suspend(why);
   }
@@ -245,7 +249,10 @@ export class FakeStore implements Store {
   private suspend(why: string): void {
     this.cancelSuspension();
     for (const entry of [...this.pending]) if (entry.sent) entry.fail('connection-loss');
-    if (this.current.kind === 'connected') this.become({ kind: 'suspended', session: this.current.session, why });
+    if (this.current.kind === 'connected') {
+      const { session, timeoutMs } = this.current;
+      this.become({ kind: 'suspended', session, why, confirmedAt: this.confirmedAt, timeoutMs });
+    }
     if (this.link.state === 'up') this.dial();
   }
 

@@ -173,9 +173,9 @@ export class Connection {
   private onDisconnected(why: string): void {
     this.queue.detach();
     if (this.current.kind !== 'connected') return;
-    const { session } = this.current;
+    const { session, timeoutMs } = this.current;
     this.options.log.warn('connection to ZooKeeper lost', { session, why });
-    this.become({ kind: 'suspended', session, why });
+    this.become({ kind: 'suspended', session, why, confirmedAt: this.client.confirmedAt, timeoutMs });
   }
 
   private onExpired(): void {

@@ -53,7 +53,7 @@ export class SessionClient {
   private online = false;
   private server = '';
   /** When the newest request that has been answered was sent: the session lives at least a timeout longer than that. */
-  private confirmedAt = 0;
+  private newestConfirmed = 0;
   private pingsSent: number[] = [];
   /** Connections that were closed without a word since the last handshake. */
   private refusals = 0;
@@ -72,7 +72,7 @@ export class SessionClient {
 
   /** Begins to connect, and goes on until `destroy`. */
   start(): void {
-    this.confirmedAt = this.options.clock.now();
+    this.newestConfirmed = this.options.clock.now();
     void this.dial();
   }
 
@@ -86,6 +86,11 @@ export class SessionClient {
   /** Undefined before the first handshake. */
   get session(): string | undefined {
     return toHex(this.manager.sessionId);
+  }
+
+  /** Sending time of the newest request that was answered. */
+  get confirmedAt(): number {
+    return this.newestConfirmed;
   }
 
   get zxid(): Buffer {
@@ -128,7 +133,7 @@ export class SessionClient {
     const { clock, dialer } = this.options;
     if (this.abort.signal.aborted) return;
     try {
-      const mayLive = clock.now() - this.confirmedAt < this.manager.sessionTimeout;
+      const mayLive = clock.now() - this.newestConfirmed < this.manager.sessionTimeout;
       const address = await dialer.next(this.abort.signal, mayLive);
       if (!this.abort.signal.aborted) this.open(address);
     } catch (error) {
@@ -185,7 +190,7 @@ export class SessionClient {
     this.refusals = 0;
     this.online = true;
     this.manager.xid = this.options.firstXid ?? 1;
-    this.confirmedAt = this.pingsSent.shift() ?? this.options.clock.now();
+    this.newestConfirmed = this.pingsSent.shift() ?? this.options.clock.now();
     this.ping();
     this.watchSilence();
     const { session, online } = this;
@@ -202,7 +207,7 @@ export class SessionClient {
   }
 
   private onPong(): void {
-    this.confirm(this.pingsSent.shift() ?? this.confirmedAt);
+    this.confirm(this.pingsSent.shift() ?? this.newestConfirmed);
     this.options.dialer.succeeded();
   }
 
@@ -214,11 +219,11 @@ export class SessionClient {
   }
 
   private confirm(sentAt: number): void {
-    this.confirmedAt = Math.max(this.confirmedAt, sentAt);
+    this.newestConfirmed = Math.max(this.newestConfirmed, sentAt);
   }
 
   private silence(): number {
-    return this.options.clock.now() - this.confirmedAt;
+    return this.options.clock.now() - this.newestConfirmed;
   }
 
   private limit(): number {
@@ -248,7 +253,7 @@ export class SessionClient {
    */
   private forgetFutureTransactions(): void {
     const { log, clock } = this.options;
-    if (this.refusals < 6 || clock.now() - this.confirmedAt < 3 * this.manager.sessionTimeout) return;
+    if (this.refusals < 6 || clock.now() - this.newestConfirmed < 3 * this.manager.sessionTimeout) return;
     this.refusals = 0;
     if (this.manager.zxid.every((byte) => byte === 0)) return;
     log.warn(

@@ -1,0 +1,106 @@
+/**
+ * What this host is told: its own desired state, and the units that the spec declares, as far as they are to be obeyed.
+ * What cannot be read, or is older than what was obeyed before, is reported and changes nothing.
+ */
+import type { Logger } from '../shared/log.ts';
+import type { Desired, Version } from '../shared/model.ts';
+import { unitsOf } from '../shared/names.ts';
+import { decodeDesired, decodeSpecRecord } from '../shared/payloads.ts';
+import type { Store, Watch, Znode } from '../shared/store.ts';
+import { desiredPath, SPEC } from '../shared/znodes.ts';
+import { accept } from './accept.ts';
+
+const NONE: ReadonlySet<string> = new Set();
+
+export class Orders {
+  /** The newest desired state that was accepted. */
+  desired: Desired | undefined;
+  /** Its version, or that of what was obeyed before the daemon started. */
+  applied: Version = { epoch: 0, generation: 0 };
+  /** Why the newest desired state is not obeyed, if so. */
+  refused: string | undefined;
+  private spec: { readonly digest: string; readonly units: ReadonlySet<string> } | undefined;
+  private readonly unread = new Set(['desired', 'spec']);
+  private watches: readonly Watch[] = [];
+
+  constructor(
+    private readonly host: string,
+    private readonly log: Logger,
+    private readonly onChange: () => void,
+  ) {}
+
+  /** Begins to watch; `applied`: what was obeyed before. */
+  open(store: Store, applied: Version): void {
+    this.applied = applied;
+    this.watches = [
+      store.watch(desiredPath(this.host), (node) => this.onDesired(node)),
+      store.watch(SPEC, (node) => this.onSpec(node)),
+    ];
+  }
+
+  close(): void {
+    for (const watch of this.watches) watch.close();
+  }
+
+  /** Both znodes have been read once, whether or not they exist. */
+  get read(): boolean {
+    return this.unread.size === 0;
+  }
+
+  /** Units of the newest readable spec. */
+  get declared(): ReadonlySet<string> {
+    return this.spec?.units ?? NONE;
+  }
+
+  /** Units of the very spec that the desired state was computed from; none while that spec is not known. */
+  get declaredByDesired(): ReadonlySet<string> {
+    return this.desired !== undefined && this.desired.spec === this.spec?.digest ? this.spec.units : NONE;
+  }
+
+  private onDesired(node: Znode | undefined): void {
+    if (this.unread.delete('desired')) this.onChange();
+    if (!node) {
+      // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
+      if (this.desired) this.refuse(`${desiredPath(this.host)} was removed`);
+      return;
+    }
+    const decoded = decodeDesired(node.data, node.path);
+    if (!decoded.ok) {
+      this.refuse(decoded.problem);
+      return;
+    }
+    const acceptance = accept(decoded.value, this.host, this.applied, this.desired);
+    if (acceptance.kind === 'refuse') {
+      this.refuse(acceptance.why);
+      return;
+    }
+    const cured = this.refused !== undefined;
+    this.refused = undefined;
+    if (acceptance.kind === 'unchanged') {
+      if (cured) this.onChange();
+      return;
+    }
+    this.desired = decoded.value;
+    this.applied = { epoch: decoded.value.epoch, generation: decoded.value.generation };
+    this.log.debug(`desired state (epoch ${this.applied.epoch}, generation ${this.applied.generation}) accepted`);
+    this.onChange();
+  }
+
+  private refuse(why: string): void {
+    this.log.error(`${why}; nothing is changed because of it`, { host: this.host });
+    this.refused = why;
+    this.onChange();
+  }
+
+  private onSpec(node: Znode | undefined): void {
+    if (this.unread.delete('spec')) this.onChange();
+    if (!node) return;
+    const decoded = decodeSpecRecord(node.data, node.path);
+    if (!decoded.ok) {
+      this.log.error(`${decoded.problem}; the last readable spec stays in force here`);
+      return;
+    }
+    this.spec = { digest: decoded.value.digest, units: new Set(decoded.value.spec.services.flatMap(unitsOf)) };
+    this.onChange();
+  }
+}
