@@ -156,7 +156,8 @@ export class UnitTable {
     const ranFor = run?.activeSince === undefined ? 0 : this.clock.now() - run.activeSince;
     const ends = ranFor >= HEALTHY_AFTER_MS ? 0 : (run?.ends ?? 0);
     const byHand = this.memory.get(unit)?.stoppedByHand ?? false;
-    const pause = byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_FACTOR ** Math.min(ends, 16));
+    const pause =
+      byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_FACTOR ** Math.min(ends, 16));
     this.runs.set(unit, { activeSince: undefined, ends: ends + 1 });
     this.remember(unit, { notBefore: this.clock.now() + pause });
   }
