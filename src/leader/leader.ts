@@ -62,6 +62,7 @@ export class Leader {
   private unsettledSince: number | undefined;
   private latest: Assignments | undefined;
   private waitedFor = '';
+  private passBegan = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly term: Leadership,
@@ -97,13 +98,14 @@ export class Leader {
     const ends: number[] = [];
     if (this.joining.joining.size > 0) ends.push(this.joining.until);
     if (this.brake.engaged) ends.push(this.brake.engaged.until);
-    // one that is over had no effect yet because something is still being read: its arrival is waited for, not polled
-    const waits = ends.map((end) => end - now).filter((wait) => wait > 0);
+    // one that was over when the pass began had no effect as something is still being read: that is waited for, not polled
+    const waits = ends.filter((end) => end > this.passBegan).map((end) => Math.max(0, end - now));
     return Math.min(this.options.loopTickMs, ...waits);
   }
 
   private async pass(): Promise<void> {
     if (this.term.signal.aborted) return;
+    this.passBegan = this.options.clock.now();
     try {
       this.writer ??= await DesiredWriter.open(this.options.store, this.term.fence, this.options.log);
       await this.decide(this.writer);
