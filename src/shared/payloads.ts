@@ -28,6 +28,8 @@ export interface ElectionEntry {
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
 const natural = z.int().nonnegative();
+/** Far beyond any real one, and far enough below 2^53 that the next epoch can always be counted and read. */
+const epochNumber = natural.max(2 ** 52);
 const host = z.string().refine(isHostName, 'is not the name of a host');
 const unit = z.string().refine(isUnitName, 'is not the name of a service unit');
 const serviceName = z
@@ -69,7 +71,7 @@ const why = z.discriminatedUnion('kind', [
 
 const desired = z.object({
   host,
-  epoch: natural,
+  epoch: epochNumber,
   generation: natural,
   spec: z.string(),
   units: z.array(
@@ -85,7 +87,7 @@ const desired = z.object({
 
 const observed = z.object({
   host,
-  epoch: natural,
+  epoch: epochNumber,
   generation: natural,
   refused: z.string().optional(),
   units: z.array(
@@ -154,7 +156,7 @@ const specRecord = z.object({
   earlier: z.array(z.string()),
 });
 
-const epoch = z.object({ epoch: natural, leader: host });
+const epoch = z.object({ epoch: epochNumber, leader: host });
 const electionEntry = z.object({ host, machineId: z.string() });
 
 /** Fails to compile when a schema and its type in `model.ts` drift apart, in either direction. */
