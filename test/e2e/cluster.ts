@@ -32,6 +32,8 @@ export interface ClusterOptions {
   readonly file?: string;
   /** How many of the hosts run the daemon at first; default all. The others are for `deploy`. */
   readonly daemons?: number;
+  /** More top-level lines of every configuration file. */
+  readonly settings?: string;
   /** `zookeeper.session_timeout`, seconds; default 4. */
   readonly sessionTimeout?: number;
   /** Settings that a drop-in adds to the daemon's unit. */
@@ -83,7 +85,7 @@ export class Cluster {
   quorum: ${this.lab.quorum}
   session_timeout: ${this.#options.sessionTimeout ?? 4}
   timings: {loop_tick: 2, failed_loop_tick: 1, partitioner_boundary: 1, partitioner_reaction: 0.01}
-${this.#settings.get(host) ?? ''}services:${list}`;
+${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}`;
   }
 
   /** Makes these the services of the cluster, as operators do: a new file on every host that is on, and a reload. */

@@ -23,6 +23,7 @@ describeOnHosts('five hosts, of which', () => {
       hosts: 5,
       units: Object.fromEntries(names.map((name) => [`${name}.service`, sleeping])),
       services: SERVICES,
+      settings: 'brake: {hold: 5s}\n',
     });
   });
   afterAll(() => cluster?.destroy());
@@ -154,5 +155,38 @@ describeOnHosts('five hosts, of which', () => {
     await sixth.write(CONFIG_FILE, own);
     const members = async () => Object.keys((await cluster.assignments()).hosts);
     await untilEqual(members, ['w1', 'w2', 'w3', 'w4', 'w5', 'w6'], { ...WAIT, what: 'the members' });
+    await sixth.shutDown();
+  });
+
+  it('three lose their power at once: the brake holds what has not moved yet, and lets it go after its time', async () => {
+    const keys = ['x1', 'x2', 'x3', 'x4', 'x5'];
+    await cluster.apply([`{name: worker, instances: {${keys.map((key) => `${key}: 1`).join(', ')}}}`]);
+    const units = keys.map((key) => `worker@${key}.service`);
+    const allRun = Object.fromEntries(units.map((unit) => [unit, 1]));
+    await cluster.untilCounts({ ...allRun, 'agent.service': 0 });
+    const leader = await cluster.leader();
+    const lost = cluster.lab.hosts.filter(({ name }) => name !== leader.name && name !== 'w6').slice(0, 3);
+    const before = await cluster.pids(...units);
+    const survived = Object.entries(before).filter(([key]) => !lost.some(({ name }) => key.startsWith(`${name} `)));
+    expect(survived).toHaveLength(2);
+
+    await Promise.all(lost.map((one) => one.powerOff()));
+    const engaged = () => cluster.metric(leader, 'servicewatcher_brake_engaged');
+    await untilEqual(engaged, 1, { ...WAIT, what: 'brake_engaged' });
+    const began = monotonicNow();
+    await cluster.untilJournal(leader, /many hosts were lost at once \(.*\): nothing is moved for 5 s/);
+    const seen: number[] = [];
+    const released = async () => {
+      const running = Object.keys(await cluster.pids(...units)).length;
+      if ((await engaged()) === 0) return true;
+      seen.push(running);
+      return false;
+    };
+    await until(released, { ...WAIT, what: 'the brake to be released' });
+    expect(monotonicNow() - began, 'ms that the brake held').toBeGreaterThan(4000);
+    // ZooKeeper ends the sessions one after the other: those before the third are failovers like any other.
+    expect(Math.max(...seen)).toBeLessThan(5);
+    await cluster.untilCounts(allRun);
+    expect(await cluster.pids(...units)).toMatchObject(Object.fromEntries(survived));
   });
 });

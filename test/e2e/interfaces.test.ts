@@ -1,5 +1,6 @@
 /** What operators and their tools are shown: the status table, HTTP, metrics, exit statuses. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { failing, sleeping } from '../harness/units.ts';
 import { untilEqual } from '../harness/until.ts';
@@ -199,6 +200,34 @@ describeOnHosts('operators of three hosts', () => {
       expect(await metric('convergence_seconds_count')).toBeGreaterThan(0);
       expect(await metric('moves_total{reason="failed"}')).toBeGreaterThanOrEqual(2);
     }
+  });
+
+  it('are told of a host that starts with a file that was replaced before, and nothing follows from it', async () => {
+    const host = cluster.lab.host('w2');
+    const running = await cluster.pids('agent.service', 'web.service', 'worker@b.service');
+    await host.write(CONFIG_FILE, cluster.configuration('w2', []));
+    await cluster.killUnit(host, 'servicewatcher.service');
+    await cluster.untilJournal(
+      host,
+      /config.yml is older than the cluster's configuration \(sha256:.*\) and is not proposed/,
+    );
+    const stale = () => cluster.metric(host, 'servicewatcher_spec_stale');
+    await untilEqual(stale, 1, { deadlineMs: DEADLINE_MS, what: 'spec_stale' });
+    expect((await command('status', '--config', CONFIG_FILE)).stdout).toContain(
+      "w2: its configuration file is not the cluster's",
+    );
+    await cluster.untilSettled();
+    expect(await cluster.pids('agent.service', 'web.service', 'worker@b.service')).toEqual(running);
+  });
+
+  it('give all hosts a file that was never seen before by starting one host with it', async () => {
+    const host = cluster.lab.host('w2');
+    await host.write(CONFIG_FILE, cluster.configuration('w2', [...SERVICES.slice(0, 1), '{name: web, count: 2}']));
+    await cluster.killUnit(host, 'servicewatcher.service');
+    await cluster.untilCounts({ 'agent.service': 3, 'web.service': 2, 'worker@b.service': 0 });
+    await cluster.untilJournal(host, "config.yml is the cluster's configuration now");
+    await cluster.apply(SERVICES);
+    await cluster.untilCounts({ 'agent.service': 3, 'web.service': 3, 'worker@b.service': 2 });
   });
 
   it('may try it on one host that needs no ensemble', async () => {
