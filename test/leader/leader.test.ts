@@ -168,6 +168,21 @@ describe('a leader', () => {
     await clock.until('the placement', () => units('w1').length === 1);
   });
 
+  it('ends the wait of a joining host in time, whatever it was doing at that moment', async () => {
+    const many: Service = { ...base, name: 'many', type: 'shared', count: 100 };
+    await begin(specOf(many), 'w1');
+    for (let offset = 0; offset < 30; offset++) {
+      const host = `w${offset + 2}`;
+      await join(host);
+      await observe(host, []);
+      // a change whose placement is being written when the wait is over, for some of the offsets
+      await clock.advance(TIMINGS.boundaryMs - 20 + offset);
+      await writeSpec(specOf(many, { ...everywhere, name: `everywhere-${offset}` }));
+      await clock.advance(500);
+      expect(units(host), `offset ${offset}`).toContain('many.service');
+    }
+  });
+
   it('has hosts that join together wait for each other before they take what may go anywhere', async () => {
     await writeSpec(specOf(everywhere, three));
     await done(election.join(undefined));
