@@ -175,6 +175,11 @@ ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}
     await until(found, { deadlineMs: DEADLINE_MS, what, everyMs: LOOK_EVERY_MS });
   }
 
+  /** Empties the host's journal, so that what is found there afterwards is new. */
+  async forgetJournal(host: Host): Promise<void> {
+    await host.mustSh('journalctl', '--rotate', '--vacuum-time=1ms', '--quiet');
+  }
+
   /** Does `work` in a ZooKeeper session of its own, below the cluster's chroot. */
   async inZooKeeper<T>(work: (store: Store) => Promise<T>): Promise<T> {
     const [server] = this.lab.servers;

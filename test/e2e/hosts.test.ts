@@ -69,6 +69,7 @@ describeOnHosts('five hosts, of which', () => {
   it('one stops its daemon with on_stop: keep: its units run on and are adopted by the next one', async () => {
     const leaving = await host();
     await leaving.write(CONFIG_FILE, `on_stop: keep\n${cluster.configuration(leaving.name)}`);
+    await cluster.forgetJournal(leaving);
     await cluster.reload(leaving);
     await cluster.untilJournal(leaving, 'is what the cluster has');
     await leaving.systemctl('stop', DAEMON);

@@ -223,6 +223,7 @@ describeOnHosts('operators of three hosts', () => {
   it('give all hosts a file that was never seen before by starting one host with it', async () => {
     const host = cluster.lab.host('w2');
     await host.write(CONFIG_FILE, cluster.configuration('w2', [...SERVICES.slice(0, 1), '{name: web, count: 2}']));
+    await cluster.forgetJournal(host);
     await cluster.killUnit(host, 'servicewatcher.service');
     await cluster.untilCounts({ 'agent.service': 3, 'web.service': 2, 'worker@b.service': 0 });
     await cluster.untilJournal(host, "config.yml is the cluster's configuration now");
