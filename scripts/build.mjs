@@ -43,6 +43,8 @@ await build({
     '@fastify/fast-json-stringify-compiler',
     'light-my-request', // fastify: inject(), for tests
     'pino', // fastify: its own logger
+    '@fastify/proxy-addr', // fastify: the option trustProxy
+    '@opentelemetry/api', // prom-client: the default metrics, which are not collected
   ]),
   plugins: [withoutUnusedBuiltins],
   minifyWhitespace: true,
