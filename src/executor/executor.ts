@@ -74,7 +74,13 @@ export class Executor {
       tickMs: () => this.nextTick(),
       pass: () => this.pass(),
     });
-    this.orders = new Orders(host, log, () => this.loop.trigger());
+    this.orders = new Orders(host, log, {
+      onChange: () => this.loop.trigger(),
+      onAccepted: () => {
+        // what is read between connecting and joining may have been written before the leader noticed the loss
+        if (this.publisher.enabled) this.isolation.confirmed();
+      },
+    });
     this.isolation = new Isolation(store, clock, options.sessionTimeoutMs, () => this.onIsolation());
     this.systemd = options.connectSystemd({
       onConnected: () => {
@@ -112,6 +118,7 @@ export class Executor {
   /** The host's name is ours in the present session: reports may be written. */
   joined(): void {
     this.publisher.enable();
+    this.loop.trigger();
   }
 
   /** The session is gone: nothing is reported until the host has joined anew. */
@@ -222,7 +229,7 @@ export class Executor {
     this.latestReport = report({
       host: this.options.host,
       applied: this.orders.applied,
-      refused: this.orders.refused,
+      refused: this.orders.refused ?? this.doubt(),
       desired,
       declared: this.orders.declared,
       states: this.table.states,
@@ -231,6 +238,13 @@ export class Executor {
       stopping: this.jobs.stopping,
     });
     this.publisher.publish(this.latestReport);
+  }
+
+  /** Why the leader must write the order anew before units that may run once only are started by it. */
+  private doubt(): string | undefined {
+    const once = this.orders.desired?.units.some((unit) => unit.isolation === 'stop') ?? false;
+    if (!once || !this.isolation.unconfirmed) return undefined;
+    return 'its session was lost since it was written, and others may have been given units with `isolation: stop`';
   }
 
   /** Asks systemd for all units of interest on a tick or when told to, else only for those not known yet. */

@@ -1,6 +1,7 @@
 /**
  * Whether this host must take itself for cut off: others may run what it runs as soon as its session has expired, so
- * units with `isolation: stop` begin to stop some time before that.
+ * units with `isolation: stop` begin to stop some time before that. After a session was lost it stays so until the leader
+ * has written an order anew: the last one dates from before others were given what it names.
  */
 import type { Clock } from '../shared/clock.ts';
 import type { SessionState, Store } from '../shared/store.ts';
@@ -13,12 +14,14 @@ const PATIENCE = 2 / 3;
 
 export class Isolation {
   private cutOff = false;
+  /** The session was lost, and no order was confirmed since: what this host was told may be given to others by now. */
+  private lapsed = false;
   private cancel = () => {};
   private readonly unsubscribe: () => void;
 
   /** `sessionTimeoutMs`: what is asked for, until a server has granted one. `onChange` is called when `isolated` changes. */
   constructor(
-    store: Store,
+    private readonly store: Store,
     private readonly clock: Clock,
     sessionTimeoutMs: number,
     private readonly onChange: () => void,
@@ -33,6 +36,18 @@ export class Isolation {
     return this.cutOff;
   }
 
+  /** Connected in a session in which no order was confirmed yet, after an earlier one was lost. */
+  get unconfirmed(): boolean {
+    return this.lapsed && this.store.state.kind === 'connected';
+  }
+
+  /** The leader wrote an order for this host knowing that it is back. */
+  confirmed(): void {
+    if (!this.unconfirmed) return;
+    this.lapsed = false;
+    this.become(false);
+  }
+
   close(): void {
     this.unsubscribe();
     this.cancel();
@@ -42,13 +57,14 @@ export class Isolation {
     switch (state.kind) {
       case 'connected':
         this.cancel();
-        this.become(false);
+        this.become(this.lapsed);
         return;
       case 'suspended':
         this.wait(state.confirmedAt + state.timeoutMs * PATIENCE - this.clock.now());
         return;
       case 'lost':
         this.cancel();
+        this.lapsed = true;
         this.become(true);
         return;
       case 'connecting':

@@ -10,6 +10,13 @@ import type { Store, Watch, Znode } from '../shared/store.ts';
 import { desiredPath, SPEC } from '../shared/znodes.ts';
 import { accept } from './accept.ts';
 
+export interface OrdersEvents {
+  /** Something of what this host is told changed. */
+  readonly onChange: () => void;
+  /** A newer desired state was accepted; called before `onChange`. */
+  readonly onAccepted: () => void;
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 export class Orders {
@@ -26,7 +33,7 @@ export class Orders {
   constructor(
     private readonly host: string,
     private readonly log: Logger,
-    private readonly onChange: () => void,
+    private readonly events: OrdersEvents,
   ) {}
 
   /** Begins to watch; `applied`: what was obeyed before. */
@@ -58,7 +65,7 @@ export class Orders {
   }
 
   private onDesired(node: Znode | undefined): void {
-    if (this.unread.delete('desired')) this.onChange();
+    if (this.unread.delete('desired')) this.events.onChange();
     if (!node) {
       // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
       if (this.desired) this.refuse(`${desiredPath(this.host)} was removed`);
@@ -77,23 +84,24 @@ export class Orders {
     const cured = this.refused !== undefined;
     this.refused = undefined;
     if (acceptance.kind === 'unchanged') {
-      if (cured) this.onChange();
+      if (cured) this.events.onChange();
       return;
     }
     this.desired = decoded.value;
     this.applied = { epoch: decoded.value.epoch, generation: decoded.value.generation };
     this.log.debug(`desired state (epoch ${this.applied.epoch}, generation ${this.applied.generation}) accepted`);
-    this.onChange();
+    this.events.onAccepted();
+    this.events.onChange();
   }
 
   private refuse(why: string): void {
     this.log.error(`${why}; nothing is changed because of it`, { host: this.host });
     this.refused = why;
-    this.onChange();
+    this.events.onChange();
   }
 
   private onSpec(node: Znode | undefined): void {
-    if (this.unread.delete('spec')) this.onChange();
+    if (this.unread.delete('spec')) this.events.onChange();
     if (!node) return;
     const decoded = decodeSpecRecord(node.data, node.path);
     if (!decoded.ok) {
@@ -101,6 +109,6 @@ export class Orders {
       return;
     }
     this.spec = { digest: decoded.value.digest, units: new Set(decoded.value.spec.services.flatMap(unitsOf)) };
-    this.onChange();
+    this.events.onChange();
   }
 }

@@ -59,6 +59,12 @@ export class Publisher {
     this.kick();
   }
 
+  /** Reports may be written. */
+  get enabled(): boolean {
+    const { state } = this.store;
+    return state.kind === 'connected' && state.session === this.joinedIn;
+  }
+
   /** The host's name is not ours any more: nothing is written. */
   disable(): void {
     this.joinedIn = undefined;
@@ -82,7 +88,7 @@ export class Publisher {
 
   private due(): Buffer | undefined {
     const { state } = this.store;
-    if (!this.latest || state.kind !== 'connected' || state.session !== this.joinedIn) return undefined;
+    if (!this.latest || state.kind !== 'connected' || !this.enabled) return undefined;
     if (this.written?.session === state.session && this.written.data.equals(this.latest)) return undefined;
     return this.latest;
   }

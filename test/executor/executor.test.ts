@@ -354,6 +354,27 @@ describe('an executor', () => {
     await clock.until('the start', () => host.systemd.state('b.service').active === 'active');
   });
 
+  it('starts what must not run twice after its session was lost only once the leader has written the order anew', async () => {
+    await writeSpec();
+    await boot();
+    await desire([{ ...unit('b'), isolation: 'stop' }]);
+    await clock.until('it to run', () => seen('b')?.active === 'active');
+    if (store.state.kind !== 'connected') throw new Error('no session');
+    const { session } = store.state;
+    store.cut('reset');
+    await clock.until('the stop', () => host.systemd.state('b.service').active === 'inactive');
+    ensemble.expire(session);
+    store.heal();
+    await clock.until('a new session', () => store.state.kind === 'connected');
+    executor.joined();
+    await clock.until('the report', () => observed()?.refused !== undefined);
+    await clock.advance(20_000);
+    expect(asked('start b.service')).toBe(1);
+    await desire([{ ...unit('b'), isolation: 'stop' }]);
+    await clock.until('it to run', () => seen('b')?.active === 'active');
+    expect(observed()?.refused).toBeUndefined();
+  });
+
   it('puts right what is started by hand, and counts it', async () => {
     await writeSpec();
     await boot();
