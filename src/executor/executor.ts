@@ -280,7 +280,8 @@ export class Executor {
   private nextTick(): number {
     const wakeAt = this.last?.wakeAt;
     const tick = this.tickMs();
-    return wakeAt === undefined ? tick : Math.max(0, Math.min(tick, wakeAt - this.options.clock.now()));
+    // once it has ended no pass decides anything any more: a wait that is over would be over for ever
+    return wakeAt === undefined || this.ended ? tick : Math.max(0, Math.min(tick, wakeAt - this.options.clock.now()));
   }
 
   private stillDesired(unit: DesiredUnit): boolean {

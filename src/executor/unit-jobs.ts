@@ -17,6 +17,8 @@ const EXIT_SIGTERM = 143;
 const SIGTERM = 15;
 /** Pause before an action that could not be carried out is tried again. */
 const RETRY_MS = 200;
+/** Pause after systemd refused a stop (RefuseManualStop=yes, say): it will refuse the next one as well. */
+const REFUSED_STOP_MS = 30_000;
 
 export interface UnitJobsDependencies {
   readonly systemd: Systemd;
@@ -51,7 +53,7 @@ export class UnitJobs {
   private readonly handlers = {
     adopt: async (action) => this.adopt(action.desired),
     start: (action) => this.start(action),
-    stop: (action) => this.stop(action.unit, action.reason),
+    stop: (action) => this.stopOrPause(action.unit, action.reason),
     forget: async (action) => this.deps.table.forgotten(action.unit),
   } satisfies Handlers;
 
@@ -88,9 +90,9 @@ export class UnitJobs {
    */
   async stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    const all = units.map((unit) =>
-      this.stop(unit, 'not-placed').catch((error: unknown) => this.complain(unit, error)),
-    );
+    const all = units.map(async (unit) => {
+      await this.stop(unit, 'not-placed').catch((error: unknown) => this.complain(unit, error));
+    });
     await Promise.race([Promise.all(all), aborted]);
   }
 
@@ -185,6 +187,9 @@ export class UnitJobs {
         table.startEnded(unit);
         return;
       case 'canceled':
+        // by another job, of a unit that conflicts with it, say: two that cancel each other must not do so without a pause
+        table.startEnded(unit);
+        return;
       case 'disconnected':
         return;
       case 'refused':
@@ -209,7 +214,12 @@ export class UnitJobs {
     }
   }
 
-  private async stop(unit: string, reason: StopReason | 'superseded'): Promise<void> {
+  private async stopOrPause(unit: string, reason: StopReason): Promise<void> {
+    const outcome = await this.stop(unit, reason);
+    if (outcome.kind === 'refused') await delay(this.deps.clock, REFUSED_STOP_MS, this.abort.signal);
+  }
+
+  private async stop(unit: string, reason: StopReason | 'superseded'): Promise<JobOutcome> {
     const { table, log, systemd } = this.deps;
     if (reason === 'started-by-hand') this.deps.onDrift(unit);
     log.info(`stopping ${unit}: ${stopWords[reason]}`, { unit });
@@ -221,6 +231,7 @@ export class UnitJobs {
       if (outcome.kind === 'deadline')
         log.error(`${unit} has not stopped within ${JOB_DEADLINE_MS / 1000} s`, { unit });
       if (table.states.get(unit)?.active === 'failed') await this.resetIfTerminated(unit);
+      return outcome;
     } finally {
       this.stoppingUnits.delete(unit);
     }

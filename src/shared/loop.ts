@@ -17,6 +17,10 @@ export interface LoopOptions {
   readonly pass: () => Promise<void> | void;
 }
 
+/** Bounds of the wait after a pass that failed, ms; the upper one counts when something happened meanwhile. */
+const SHORTEST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 1_000;
+
 export class Loop {
   private running = false;
   private again = false;
@@ -72,10 +76,11 @@ export class Loop {
     }
     this.running = false;
     if (this.stopped) return;
-    this.armTick(this.options.tickMs());
-    // after a failure an immediate further pass would spin: the tick comes soon enough
+    const tick = this.options.tickMs();
+    // after a failure an immediate further pass would spin, and a wait that the pass should have ended may still be asked for
+    if (failed) this.armTick(Math.max(SHORTEST_RETRY_MS, this.again ? Math.min(LONGEST_RETRY_MS, tick) : tick));
+    else this.armTick(tick);
     if (this.again && !failed) this.trigger();
-    else if (this.again) this.armTick(Math.min(1_000, this.options.tickMs()));
   }
 
   private armTick(ms: number): void {

@@ -441,6 +441,17 @@ describe('an executor', () => {
     expect(asked('start a.service')).toBe(0);
   });
 
+  it('idles while it stops its units, though the pause of one that ended is over meanwhile', async () => {
+    host.systemd.define('a.service', { exitsAfterMs: 50 });
+    host.systemd.define('b.service', { stopMs: 30_000 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), unit('b')]);
+    await clock.until('a pause', () => seen('a')?.waiting !== undefined && active('b') === 'active');
+    await done(executor.stopUnits(new AbortController().signal));
+    expect([active('a'), active('b')]).toEqual(['inactive', 'inactive']);
+  });
+
   it('gives up stopping its units when the signal says so', async () => {
     host.systemd.define('a.service', { stop: 'ignores-sigterm' });
     await writeSpec();
@@ -465,6 +476,63 @@ describe('an executor', () => {
     await done(executor.clearFailures());
     await clock.until('it to run', () => seen('a')?.active === 'active');
     expect(active('foreign')).toBe('failed');
+  });
+});
+
+describe('an executor whose jobs systemd does not carry out', () => {
+  const changed = (change: (systemd: Systemd) => Partial<Systemd>) => (events: SystemdEvents) => {
+    const systemd = host.watched(host.systemd.connect(events));
+    const changes = change(systemd);
+    return {
+      get connected() {
+        return systemd.connected;
+      },
+      list: (units) => systemd.list(units),
+      start: (name, deadlineMs, signal) => systemd.start(name, deadlineMs, signal),
+      stop: (name, deadlineMs, signal) => systemd.stop(name, deadlineMs, signal),
+      resetFailed: (name) => systemd.resetFailed(name),
+      exitInfo: (name) => systemd.exitInfo(name),
+      run: (command, signal) => systemd.run(command, signal),
+      close: () => systemd.close(),
+      ...changes,
+    } satisfies Systemd;
+  };
+
+  it('asks seldom for a stop that is refused, and obeys when the unit is wanted again', async () => {
+    await writeSpec();
+    await boot({
+      connect: changed(() => ({
+        stop: async (name) => {
+          host.asked.push(`stop ${name}`);
+          return { kind: 'refused', error: 'x.OnlyByDependency', message: 'it may be stopped by dependency only' };
+        },
+      })),
+    });
+    await desire([unit('a')]);
+    await clock.until('it to run', () => active('a') === 'active');
+    await desire([]);
+    await clock.advance(60_000);
+    expect(asked('stop a.service')).toBeGreaterThan(1);
+    expect(asked('stop a.service')).toBeLessThanOrEqual(3);
+    await desire([unit('a')]);
+    await clock.advance(60_000);
+    expect(host.log.at('error').length).toBeLessThanOrEqual(3);
+  });
+
+  it('pauses longer and longer before a start that others cancel again and again', async () => {
+    await writeSpec();
+    await boot({
+      connect: changed(() => ({
+        start: async (name) => {
+          host.asked.push(`start ${name}`);
+          return { kind: 'canceled' };
+        },
+      })),
+    });
+    await desire([unit('a')]);
+    await clock.advance(10_000);
+    expect(asked('start a.service')).toBeGreaterThan(2);
+    expect(asked('start a.service')).toBeLessThanOrEqual(6);
   });
 });
 

@@ -127,6 +127,12 @@ describe('a loop', () => {
     expect(passes.length).toBeLessThanOrEqual(11);
   });
 
+  it('does not spin when a pass fails whose end of a wait is due already', async () => {
+    loop({ tickMs: () => 0, pass: () => Promise.reject(new Error('broken')) }).trigger();
+    await clock.advance(1_000);
+    expect(passes).toHaveLength(11);
+  });
+
   it('is quiet once it is stopped, and stopping waits for the pass in progress', async () => {
     const started = loop({ pass: takes(100) });
     started.trigger();
