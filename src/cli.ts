@@ -51,6 +51,22 @@ command('check', 'say whether a configuration file is right')
     exitWith(await check(file ?? options.config, options));
   });
 
+command('plan', 'say what a configuration file would start, stop and move, and why (exit 2: something)')
+  .argument('[file]', 'the file; default: that of --config')
+  .option('--without <host...>', 'as if these hosts were gone', [])
+  .action(async (file: string | undefined, options: Common & { readonly without: string[] }) => {
+    const { plan } = await import('./cli/propose.ts');
+    exitWith(await plan(file ?? options.config, options));
+  });
+
+command('apply', "make a configuration file the cluster's")
+  .argument('[file]', 'the file; default: that of --config')
+  .option('--force', 'even if it stops more than half of what runs', false)
+  .action(async (file: string | undefined, options: Common & { readonly force: boolean }) => {
+    const { apply } = await import('./cli/propose.ts');
+    exitWith(await apply(file ?? options.config, options));
+  });
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) {
     // help and --version come here too, with 0; every wrong usage is 2

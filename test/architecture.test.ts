@@ -76,6 +76,7 @@ const PURE = [
   'leader/joining.ts',
   'leader/place.ts',
   'leader/placement.ts',
+  'leader/plan.ts',
   'leader/render.ts',
   'leader/settled.ts',
   'leader/verify.ts',

@@ -46,7 +46,8 @@ function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
   return a.prestart.script === b.prestart.script && sameValues(a.prestart.values, b.prestart.values);
 }
 
-function sameValues(a: DesiredPrestart['values'], b: DesiredPrestart['values']): boolean {
+/** True when every reference names the same hosts. */
+export function sameValues(a: DesiredPrestart['values'], b: DesiredPrestart['values']): boolean {
   const references = Object.keys(a);
   if (references.length !== Object.keys(b).length) return false;
   return references.every((reference) => a[reference]?.join() === b[reference]?.join());

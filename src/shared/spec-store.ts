@@ -15,6 +15,8 @@ export interface Proposal {
   readonly at: string;
   /** `start`: only if the file was never seen before. `replace`: an operator asked for it (reload, apply). */
   readonly intent: 'start' | 'replace';
+  /** Asked before the cluster's spec is replaced: a sentence why it must not be, or undefined. Absent: nothing is objected. */
+  readonly object?: () => Promise<string | undefined>;
 }
 
 export type ProposalOutcome =
@@ -23,7 +25,9 @@ export type ProposalOutcome =
   | { readonly kind: 'stale'; readonly current: string }
   /** The spec in ZooKeeper cannot be read: only an operator's proposal replaces it. */
   | { readonly kind: 'unreadable'; readonly problem: string }
-  | { readonly kind: 'too-large'; readonly bytes: number };
+  | { readonly kind: 'too-large'; readonly bytes: number }
+  /** The proposal's own objection. */
+  | { readonly kind: 'refused'; readonly why: string };
 
 /** What came of a proposal, for people. */
 export function describeOutcome(
@@ -46,6 +50,11 @@ export function describeOutcome(
       return {
         level: 'error',
         text: `the cluster's configuration in ZooKeeper cannot be read (${outcome.problem}); nothing is changed: reload on one host to replace it by its file`,
+      };
+    case 'refused':
+      return {
+        level: 'error',
+        text: `${file} is not taken over, the cluster's configuration stays as it is: ${outcome.why}`,
       };
     case 'too-large':
       return {
@@ -94,6 +103,8 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
   const earlier = current.ok ? [current.value.digest, ...current.value.earlier] : [];
   const data = encode(proposal, earlier);
   if (data.length > MAX_DATA_BYTES) return { kind: 'too-large', bytes: data.length };
+  const objection = await proposal.object?.();
+  if (objection !== undefined) return { kind: 'refused', why: objection };
   await store.set(SPEC, data, node.version > 0 ? node.version : undefined);
   return { kind: 'replaced' };
 }

@@ -56,6 +56,14 @@ describe('a proposal', () => {
     expect(ensemble.tree.get('/spec')?.version).toBe(before);
   });
 
+  it('that objects to itself replaces nothing, and says why', async () => {
+    await propose(named('a'), 'start');
+    const objecting = { ...proposal(named('b'), 'replace'), object: async () => 'it would stop everything' };
+    const outcome = await clock.finish('the outcome', proposeSpec(store, objecting));
+    expect(outcome).toEqual({ kind: 'refused', why: 'it would stop everything' });
+    expect(record()?.digest).toBe(digestOf(named('a')));
+  });
+
   it('of a file never seen before replaces the spec', async () => {
     await propose(named('a'), 'start');
     expect(await propose(named('b'), 'start')).toEqual({ kind: 'replaced' });

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { objection, type PlanSources, planChange, stopsTooMuch } from '../../src/leader/plan.ts';
+import type { Desired, DesiredUnit, Member, Observed, Service } from '../../src/shared/model.ts';
+import { specOf } from '../fakes/daemon.ts';
+
+const base = { enabled: true, isolation: 'keep' } as const;
+const everywhere: Service = { ...base, name: 'everywhere', type: 'global' };
+const two: Service = { ...base, name: 'two', type: 'shared', count: 2 };
+const reader: Service = { ...base, name: 'reader', type: 'shared', count: 1, prestart: 'echo {instance:two}' };
+
+function member(host: string): Member {
+  return { host, machineId: host, address: host, url: '', labels: {}, software: '', file: '', election: '' };
+}
+
+function unit(service: string, hosts?: readonly string[]): DesiredUnit {
+  const prestart = hosts && { script: 'echo {instance:two}', values: { two: hosts } };
+  return {
+    unit: `${service}.service`,
+    service,
+    isolation: 'keep',
+    why: { kind: 'kept' },
+    ...(prestart && { prestart }),
+  };
+}
+
+/** A cluster in which everything that is desired runs. */
+function cluster(desired: Readonly<Record<string, readonly DesiredUnit[]>>): PlanSources {
+  const hosts = Object.entries(desired);
+  const state = { epoch: 1, generation: 1 };
+  return {
+    members: new Map(hosts.map(([host]) => [host, member(host)])),
+    intents: new Map(),
+    desired: new Map(hosts.map(([host, units]): [string, Desired] => [host, { ...state, host, spec: '', units }])),
+    observed: new Map(
+      hosts.map(([host, units]): [string, Observed] => [
+        host,
+        {
+          ...state,
+          host,
+          units: units.map((each) => ({ unit: each.unit, load: 'loaded', active: 'active', sub: 'running' })),
+        },
+      ]),
+    ),
+  };
+}
+
+const running = cluster({
+  w1: [unit('everywhere'), unit('two')],
+  w2: [unit('everywhere'), unit('two')],
+  w3: [unit('everywhere')],
+});
+
+describe('a plan', () => {
+  it('is empty for the spec that is in force', () => {
+    expect(planChange(specOf(everywhere, two), running, [])).toEqual({
+      changes: [],
+      unplaced: [],
+      running: 5,
+      stopped: 0,
+    });
+  });
+
+  it('names what a new service would start, and why there', () => {
+    const planned = planChange(specOf(everywhere, two, { ...two, name: 'new', count: 1 }), running, []);
+    expect(planned.changes).toEqual([{ kind: 'start', unit: 'new.service', host: 'w3', why: 'least loaded' }]);
+  });
+
+  it('names what a lower count, a removed and a disabled service would stop', () => {
+    expect(planChange(specOf(everywhere, { ...two, count: 1 }), running, []).changes).toEqual([
+      { kind: 'stop', unit: 'two.service', host: 'w2', why: 'more than wanted' },
+    ]);
+    expect(planChange(specOf(two), running, []).changes.map(({ kind, unit: name }) => `${kind} ${name}`)).toEqual([
+      'stop everywhere.service',
+      'stop everywhere.service',
+      'stop everywhere.service',
+    ]);
+  });
+
+  it('says what would move if hosts were gone', () => {
+    expect(planChange(specOf(everywhere, two), running, ['w1']).changes).toEqual([
+      { kind: 'stop', unit: 'everywhere.service', host: 'w1', why: 'host lost' },
+      { kind: 'move', unit: 'two.service', from: 'w1', to: 'w3', why: 'host lost' },
+    ]);
+  });
+
+  it('says what would be restarted because the hosts in its prestart script change', () => {
+    const before = cluster({ w1: [unit('two'), unit('reader', ['w1'])], w2: [] });
+    const planned = planChange(specOf({ ...two, count: 2 }, reader), before, []);
+    expect(planned.changes.map(({ kind, unit: name }) => `${kind} ${name}`)).toEqual([
+      'restart reader.service',
+      'start two.service',
+    ]);
+  });
+
+  it('lists what would stay unplaced', () => {
+    expect(planChange(specOf({ ...two, count: 4 }), running, []).unplaced).toMatchObject([{ wanted: 4, placed: 3 }]);
+  });
+});
+
+describe('the guard of a new spec', () => {
+  it('objects to one that stops more than half of what runs', () => {
+    const planned = planChange(specOf(two), running, []);
+    expect([planned.stopped, planned.running]).toEqual([3, 5]);
+    expect(objection(planned, 'new.yml')).toContain('it would stop 3 of the 5 instances that run');
+  });
+
+  it('lets one pass that stops half or less', () => {
+    const half = cluster({ w1: [unit('everywhere'), unit('two')] });
+    expect(stopsTooMuch(planChange(specOf(everywhere), half, []))).toBe(false);
+    expect(objection(planChange(specOf(everywhere, { ...two, count: 1 }), running, []), 'new.yml')).toBeUndefined();
+  });
+
+  it('takes a service that says it is disabled at its word', () => {
+    expect(stopsTooMuch(planChange(specOf({ ...everywhere, enabled: false }, two), running, []))).toBe(false);
+  });
+
+  it('does not count what does not run', () => {
+    const planned = planChange(specOf(), cluster({ w1: [] }), []);
+    expect([planned.running, stopsTooMuch(planned)]).toEqual([0, false]);
+  });
+});
