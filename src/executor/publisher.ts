@@ -8,7 +8,7 @@ import type { Logger } from '../shared/log.ts';
 import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
 import type { Store, Watch } from '../shared/store.ts';
-import { MAX_DATA_BYTES, observedPath } from '../shared/znodes.ts';
+import { MAX_DATA_BYTES, OBSERVED, observedPath } from '../shared/znodes.ts';
 
 /** Pause after a failed write. */
 const RETRY_MS = 200;
@@ -114,7 +114,10 @@ export class Publisher {
     const path = observedPath(this.host);
     if (this.written?.session === state.session) await this.store.set(path, data);
     // the host's name is ours by `members/<host>`: a report left by an earlier session may always be replaced
-    else await claimEphemeral(this.store, path, data, () => true);
+    else {
+      await this.store.ensure(OBSERVED);
+      await claimEphemeral(this.store, path, data, () => true);
+    }
     this.written = { session: state.session, data };
   }
 }

@@ -27,6 +27,7 @@ export class DesiredWriter {
   /** Reads all desired states there are; an unreadable one is reported, and written anew by the first placement. */
   static async open(store: Store, fence: Operation, log: Logger): Promise<DesiredWriter> {
     const writer = new DesiredWriter(store, fence, log);
+    await store.ensure(DESIRED);
     const hosts = (await store.children(DESIRED)) ?? [];
     await Promise.all(hosts.map((host) => writer.read(host)));
     return writer;

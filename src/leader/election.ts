@@ -35,11 +35,13 @@ const RETRY_MS = 200;
 
 export class Election {
   private path: string | undefined;
-  private predecessor: Watch | undefined;
+  /** On the predecessor, or, while leading, on the znode of our own. */
+  private watch: Watch | undefined;
   private term: AbortController | undefined;
   private leftForGood = false;
   private evaluating: Promise<void> | undefined;
   private again = false;
+  private entering: Promise<string> | undefined;
   /** A create was sent and its answer never came. */
   private outcomeUnknown = false;
   private minimumEpoch = 0;
@@ -77,7 +79,7 @@ export class Election {
     this.unsubscribe();
     this.end('this daemon is leaving');
     this.abort.abort(new Error('leaving the election'));
-    this.predecessor?.close();
+    this.watch?.close();
     await this.evaluating;
     if (this.path !== undefined && this.options.store.state.kind === 'connected') {
       await removeIfThere(this.options.store, this.path).catch(() => undefined);
@@ -138,35 +140,55 @@ export class Election {
 
   private async evaluateOnce(): Promise<void> {
     const { store } = this.options;
-    if (this.path === undefined || store.state.kind !== 'connected') return;
-    const mine = this.path.slice(ELECTION.length + 1);
+    const { path } = this;
+    if (path === undefined || store.state.kind !== 'connected') return;
+    const { session } = store.state;
+    const mine = path.slice(ELECTION.length + 1);
     const candidates = ((await store.children(ELECTION)) ?? []).sort((a, b) => sequence(a) - sequence(b));
-    const index = candidates.indexOf(mine);
-    this.predecessor?.close();
-    this.predecessor = undefined;
+    // the numbers begin anew when the parent was removed: a name that was ours may be another daemon's by now
+    const index = (await this.isOwn(path)) ? candidates.indexOf(mine) : -1;
+    this.watch?.close();
+    this.watch = undefined;
     if (index < 0) {
       this.end('its election znode was removed');
       await this.rejoin();
       return;
     }
     const before = candidates[index - 1];
-    if (before === undefined) return this.lead(this.path);
+    if (before === undefined) {
+      await this.lead(path);
+      if (this.leftForGood) return;
+      // where everything is removed the fence's version is counted anew, too: this alone tells that the term is over
+      this.watch = store.watch(path, (node) => {
+        if (node?.owner !== session) this.evaluate();
+      });
+      return;
+    }
     this.end('another daemon is before it in the election');
-    this.predecessor = store.watch(`${ELECTION}/${before}`, (node) => {
+    this.watch = store.watch(`${ELECTION}/${before}`, (node) => {
       if (!node) this.evaluate();
     });
   }
 
   private async rejoin(): Promise<void> {
     this.options.log.warn('the election znode of this daemon was removed by someone; entering the election again');
-    this.path = undefined;
+    // the path is kept until there is another: when this fails, the next attempt finds it missing again
     await this.enter();
     this.again = true;
   }
 
+  /** Whoever asks while one is being made gets the same znode: a second one of ours would wait for the first for ever. */
+  private enter(): Promise<string> {
+    this.entering ??= this.makeEntry().finally(() => {
+      this.entering = undefined;
+    });
+    return this.entering;
+  }
+
   /** Creates the election znode, or finds the one that an attempt with an unknown outcome has created after all. */
-  private async enter(): Promise<string> {
+  private async makeEntry(): Promise<string> {
     const { store, host, machineId } = this.options;
+    await store.ensure(ELECTION);
     const created = this.outcomeUnknown ? await this.findOwn() : undefined;
     this.outcomeUnknown = true;
     this.path =
@@ -177,13 +199,18 @@ export class Election {
   }
 
   private async findOwn(): Promise<string | undefined> {
-    const { store } = this.options;
-    for (const name of (await store.children(ELECTION)) ?? []) {
-      const node = await store.get(`${ELECTION}/${name}`);
-      if (node?.owner !== undefined && store.state.kind === 'connected' && node.owner === store.state.session)
-        return node.path;
+    for (const name of (await this.options.store.children(ELECTION)) ?? []) {
+      const path = `${ELECTION}/${name}`;
+      if (await this.isOwn(path)) return path;
     }
     return undefined;
+  }
+
+  private async isOwn(path: string): Promise<boolean> {
+    const { store } = this.options;
+    const node = await store.get(path);
+    if (store.state.kind !== 'connected') throw new Error('the connection to ZooKeeper was lost meanwhile');
+    return node?.owner === store.state.session;
   }
 
   private async lead(election: string): Promise<void> {
