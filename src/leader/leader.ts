@@ -5,7 +5,7 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { Desired, Spec } from '../shared/model.ts';
+import type { Desired, Observed, Spec } from '../shared/model.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
 import { applyBrake, BRAKE_RELEASED } from './brake.ts';
@@ -181,6 +181,8 @@ export class Leader {
     const generation = this.generation + 1;
     const changed: Desired[] = [];
     for (const host of hosts) {
+      // what runs on a host that is new, or back, is told by its first report: an order from before could only stop it
+      if (!writer.written.has(host) && !this.view.observed.values.has(host)) continue;
       const units = rendered.get(host) ?? [];
       if (!differs(writer.written.get(host), units, digest) && !this.mustRewrite(host, now)) continue;
       changed.push({ host, epoch: this.term.epoch, generation, spec: digest, units });
@@ -273,12 +275,16 @@ export class Leader {
     return true;
   }
 
+  /** An executor obeys no order of ours when it has obeyed a newer one, of a ZooKeeper whose data is lost since, say. */
   private epochTooLow(): boolean {
-    let highest = 0;
-    for (const observed of this.view.observed.values.values()) highest = Math.max(highest, observed.epoch);
-    if (highest <= this.term.epoch) return false;
+    const { epoch } = this.term;
+    const newer = (observed: Observed) =>
+      observed.epoch > epoch || (observed.epoch === epoch && observed.generation > this.generation);
+    const ahead = [...this.view.observed.values.values()].filter(newer);
+    if (ahead.length === 0) return false;
+    const highest = Math.max(...ahead.map((observed) => observed.epoch));
     this.options.onEpochTooLow(highest);
-    this.term.resign(`an executor has obeyed epoch ${highest} already, this is ${this.term.epoch}`);
+    this.term.resign(`an executor has obeyed a newer order, of epoch ${highest}; this is epoch ${epoch}`);
     return true;
   }
 

@@ -283,6 +283,39 @@ describe('a leader', () => {
     expect(versionOf('w2')).toBe(other);
   });
 
+  it('takes a higher epoch when an executor has obeyed a generation of this one that it has not written', async () => {
+    await begin(specOf(everywhere), 'w1', 'w2');
+    const epoch = terms.at(-1)?.epoch ?? 0;
+    // as after ZooKeeper's data was lost: epochs are counted from the start again
+    await observe('w2', [seen('everywhere.service', 'active')], { epoch, generation: 50_000 });
+    await clock.until('a higher epoch', () => (desired('w2')?.epoch ?? 0) > epoch || terms.length > 1);
+    await observe('w2', [seen('everywhere.service', 'active')], { epoch, generation: 50_000, refused: 'older' });
+    await clock.until('an order of the higher epoch', () => (desired('w2')?.epoch ?? 0) > epoch);
+  });
+
+  it('gives no first order to a host that has not reported: what runs there is not known yet', async () => {
+    await begin(specOf({ ...one, count: 1 }, everywhere), 'w1');
+    const forced: Service = {
+      ...base,
+      name: 'pinned',
+      type: 'multi',
+      instances: { a: 1 },
+      force: { a: 'w2' },
+      exclusive: false,
+    };
+    await writeSpec(specOf(one, everywhere, forced));
+    await obey('w1');
+    await join('w2');
+    await clock.advance(10_000);
+    expect(desired('w2')).toBeUndefined();
+    await observe('w2', [seen('pinned@a.service', 'active'), seen('everywhere.service', 'active')]);
+    await clock.until('the order', () => desired('w2') !== undefined);
+    expect(desired('w2')?.units.map(({ unit, why }) => [unit, why.kind])).toEqual([
+      ['everywhere.service', 'adopted'],
+      ['pinned@a.service', 'adopted'],
+    ]);
+  });
+
   it('takes a higher epoch when an executor has obeyed one above its own', async () => {
     await begin(specOf(everywhere), 'w1', 'w2');
     await observe('w2', [], { epoch: 70, generation: 3, refused: 'older than (epoch 70, generation 3)' });
