@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/shared/digest.ts';
 import type { Service } from '../../src/shared/model.ts';
+import { encodeHostIntent } from '../../src/shared/payloads.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
@@ -172,6 +173,18 @@ describe('three hosts', () => {
     const hostsOfSome = hosts.filter(({ systemd }) => systemd.state('some.service').active === 'active');
     expect(hostsOfSome.map(({ name }) => name)).toHaveLength(2);
     expect(hosts.every(({ systemd }) => systemd.state('everywhere.service').active === 'active')).toBe(true);
+    expect(assignments()?.settled).toBe(true);
+  });
+
+  it('keep what runs on every host of a cordoned one that was lost for a while', async () => {
+    const intent = { host: 'w3', state: 'cordoned', since: clock.date().toISOString(), why: 'new disks' } as const;
+    await clock.finish('the intent', daemon('w1').store.create('/hosts/w3', encodeHostIntent(intent), 'persistent'));
+    host('w3').asked.length = 0;
+    daemon('w3').store.cut('silent');
+    await clock.until('its instance elsewhere', () => host('w2').systemd.state('some.service').active === 'active');
+    daemon('w3').store.heal();
+    await clock.advance(30_000);
+    expect(host('w3').asked).toEqual(['stop some.service']);
     expect(assignments()?.settled).toBe(true);
   });
 

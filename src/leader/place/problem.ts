@@ -93,6 +93,7 @@ export function takesNew(state: HostState, demand: Demand, runs: boolean): boole
     case 'joining':
       return runs || demand.kind === 'every-host' || demand.kind === 'forced';
     case 'cordoned':
+      return runs;
     case 'draining':
     case 'held':
       return false;

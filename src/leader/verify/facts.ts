@@ -105,6 +105,7 @@ export function mayStay(unit: DeclaredUnit, host: HostView | undefined): boolean
 export function mayCome(unit: DeclaredUnit, host: HostView | undefined): boolean {
   if (host === undefined || forbids(unit, host) !== undefined) return false;
   if (host.state === 'ready') return true;
+  if (host.state === 'cordoned') return unit.running.has(host.name);
   if (host.state !== 'joining') return false;
   return unit.service.type === 'global' || unit.force !== undefined || unit.running.has(host.name);
 }

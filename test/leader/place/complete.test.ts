@@ -28,8 +28,9 @@ function allowed(key: Key, host: HostView, input: PlacementInput): boolean {
   if (host.excluded.has(key.unit) || host.state === 'draining') return false;
   if (key.force !== undefined && key.force !== host.name) return false;
   if (input.previous.get(key.unit)?.includes(host.name)) return true;
-  if (host.state === 'joining')
-    return key.force !== undefined || (input.running.get(key.unit)?.includes(host.name) ?? false);
+  const runs = input.running.get(key.unit)?.includes(host.name) ?? false;
+  if (host.state === 'joining') return key.force !== undefined || runs;
+  if (host.state === 'cordoned') return runs;
   return host.state === 'ready';
 }
 

@@ -118,9 +118,16 @@ describe('a unit that runs already', () => {
     expect(whys(given, 'b.service')).toEqual({ w1: 'adopted', w2: 'adopted' });
   });
 
-  test('is not adopted on a cordoned or draining host, nor where it failed', () => {
-    const running = onHosts({ 'a.service': 'w1 w2 w3' });
-    const hosts = hostsOf('w1:cordoned w2:draining w3 w4', { w3: { 'a.service': 'failed' } });
+  test('is adopted on a cordoned host, whose placement was forgotten while it was away', () => {
+    const running = onHosts({ 'a.service': 'w1', 'g.service': 'w1' });
+    const given = input([shared('a', 1), global('g')], hostsOf('w1:cordoned w2'), { running });
+    expect(whys(given, 'a.service')).toEqual({ w1: 'adopted' });
+    expect(whys(given, 'g.service')).toEqual({ w1: 'adopted', w2: 'every-host' });
+  });
+
+  test('is not adopted on a draining host, nor where it failed', () => {
+    const running = onHosts({ 'a.service': 'w2 w3' });
+    const hosts = hostsOf('w2:draining w3 w4', { w3: { 'a.service': 'failed' } });
     expect(whys(input([shared('a', 1)], hosts, { running }), 'a.service')).toEqual({ w4: 'least-loaded' });
   });
 
