@@ -142,7 +142,7 @@ function readTimings(raw: RawConfig, findings: Findings): Timings {
     loopTickMs: written?.loop_tick ?? 10_000,
     failedLoopTickMs: written?.failed_loop_tick ?? 5000,
     boundaryMs: written?.partitioner_boundary ?? 1000,
-    reactionMs: written?.partitioner_reaction ?? 10,
+    reactionMs: written?.partitioner_reaction ?? 2,
   };
   if (timings.reactionMs > timings.loopTickMs) {
     const key = written?.partitioner_reaction == null ? 'loop_tick' : 'partitioner_reaction';

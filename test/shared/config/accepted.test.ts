@@ -109,7 +109,7 @@ describe('defaults', () => {
         servers: ['zk1:2181'],
         chroot: '/servicewatcher',
         sessionTimeoutMs: 4000,
-        timings: { loopTickMs: 10_000, failedLoopTickMs: 5000, boundaryMs: 1000, reactionMs: 10 },
+        timings: { loopTickMs: 10_000, failedLoopTickMs: 5000, boundaryMs: 1000, reactionMs: 2 },
       },
       http: { host: undefined, port: 9780 },
       host: { name: 'w1', labels: {} },
