@@ -67,6 +67,11 @@ command('apply', "make a configuration file the cluster's")
     exitWith(await apply(file ?? options.config, options));
   });
 
+command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {
+  const { ensemble } = await import('./cli/ensemble.ts');
+  exitWith(await ensemble(options.config, options));
+});
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) {
     // help and --version come here too, with 0; every wrong usage is 2

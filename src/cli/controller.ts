@@ -47,14 +47,19 @@ async function run(config: Parameters<typeof startDaemon>[0], software: string, 
   });
   if (!daemon) return 1;
   let reloading = Promise.resolve();
+  let ready = false;
   reload = () => {
     reloading = reloading.then(async () => {
-      await tell(log, 'RELOADING=1');
+      const wasReady = ready;
+      if (wasReady) await tell(log, 'RELOADING=1');
       await daemon.reload();
-      await tell(log, 'READY=1');
+      if (wasReady) await tell(log, 'READY=1');
     });
   };
-  daemon.ready.then(() => tell(log, 'READY=1', 'STATUS=Member of the cluster')).catch(() => undefined);
+  void daemon.ready.then(() => {
+    ready = true;
+    return tell(log, 'READY=1', 'STATUS=Member of the cluster');
+  });
   const interval = watchdogIntervalMs(process.env);
   const watchdog = interval === undefined ? undefined : setInterval(() => void tell(log, 'WATCHDOG=1'), interval);
   const end = await Promise.race([stopped, daemon.fatal]);

@@ -11,7 +11,7 @@ export const EXIT = { ok: 0, no: 1, usage: 2, unreachable: 3 } as const;
 /** How long a command waits for ZooKeeper, ms. */
 const CONNECT_DEADLINE_MS = 5_000;
 /** The daemon's own server, when `zookeeper.quorum` is `embedded`. */
-const EMBEDDED_SERVER = '127.0.0.1:2181';
+export const EMBEDDED_SERVER = '127.0.0.1:2181';
 
 /** Reads the configuration; prints its problems and answers undefined when it is bad. */
 export async function readConfig(file: string): Promise<Config | undefined> {
