@@ -59,9 +59,11 @@ export interface Diff {
   readonly wakeAt: number | undefined;
 }
 
-/** One string for a set of values, to compare them by. */
+/** One string for a set of values, to compare them by; the order of the references in the script does not count. */
 export function valuesKey(unit: DesiredUnit): string | undefined {
-  return unit.prestart && JSON.stringify(unit.prestart.values);
+  if (!unit.prestart) return undefined;
+  const values = Object.entries(unit.prestart.values).sort(([a], [b]) => compare(a, b));
+  return JSON.stringify(Object.fromEntries(values));
 }
 
 /** References of the prestart script that name a unit placed nowhere yet, sorted. */

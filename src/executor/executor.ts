@@ -98,7 +98,7 @@ export class Executor {
       prestart: this.prestart,
       clock,
       log,
-      stillDesired: (unit) => this.stillDesired(unit),
+      stillDesired: (unit, scriptHasRun) => this.stillDesired(unit, scriptHasRun),
       onChange: () => this.loop.trigger(),
       onDrift: (unit) => options.metrics.drift(unit),
       saved: () => this.saving,
@@ -284,10 +284,12 @@ export class Executor {
     return wakeAt === undefined || this.ended ? tick : Math.max(0, Math.min(tick, wakeAt - this.options.clock.now()));
   }
 
-  private stillDesired(unit: DesiredUnit): boolean {
+  private stillDesired(unit: DesiredUnit, scriptHasRun: boolean): boolean {
     if (this.ended || (this.isolation.isolated && unit.isolation === 'stop')) return false;
     const now = this.orders.desired?.units.find((candidate) => candidate.unit === unit.unit);
-    return now !== undefined && valuesKey(now) === valuesKey(unit);
+    if (now === undefined || valuesKey(now) !== valuesKey(unit)) return false;
+    // a script that hangs and was mended must not keep the mended one from running
+    return scriptHasRun || now.prestart?.script === unit.prestart?.script;
   }
 
   private save(): void {

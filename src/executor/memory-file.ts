@@ -8,11 +8,12 @@ import { dirname } from 'node:path';
 import * as z from 'zod';
 import type { Logger } from '../shared/log.ts';
 import type { Version } from '../shared/model.ts';
+import { isUnitName } from '../shared/names.ts';
 
 const schema = z.object({
   version: z.literal(1),
   applied: z.object({ epoch: z.int().min(0), generation: z.int().min(0) }),
-  units: z.record(z.string(), z.object({ startedWith: z.string().optional() })),
+  units: z.record(z.string().refine(isUnitName), z.object({ startedWith: z.string().optional() })),
 });
 
 export interface Remembered {
@@ -37,7 +38,10 @@ export function memoryFile(path: string, log: Logger): MemoryFile {
       let text: string;
       try {
         text = await readFile(path, 'utf8');
-      } catch {
+      } catch (error) {
+        const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+        if (!missing)
+          log.error(`${path} cannot be read (${String(error)}); units that run here are adopted again`, { path });
         return EMPTY;
       }
       const parsed = schema.safeParse(parseJson(text));

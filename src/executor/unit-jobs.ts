@@ -26,8 +26,8 @@ export interface UnitJobsDependencies {
   readonly prestart: Prestart;
   readonly clock: Clock;
   readonly log: Logger;
-  /** True while the unit is still desired here in just this form. */
-  readonly stillDesired: (desired: DesiredUnit) => boolean;
+  /** True while the unit is still desired here in just this form; once its script has run the script does not count. */
+  readonly stillDesired: (desired: DesiredUnit, scriptHasRun: boolean) => boolean;
   /** Something about a unit changed: a pass is due. */
   readonly onChange: () => void;
   readonly onDrift: (unit: string) => void;
@@ -79,8 +79,8 @@ export class UnitJobs {
 
   /** Gives up the starts under way that are not desired in their form any more: a start may hang for hours. */
   giveUpUnwanted(): void {
-    for (const { desired, abort } of this.attempts.values()) {
-      if (!this.deps.stillDesired(desired)) abort.abort(new Error('no longer wanted'));
+    for (const { desired, abort, asked } of this.attempts.values()) {
+      if (!this.deps.stillDesired(desired, asked)) abort.abort(new Error('no longer wanted'));
     }
   }
 
@@ -171,10 +171,10 @@ export class UnitJobs {
       return;
     }
     if (prepared.kind === 'unknown') throw new Error(prepared.why);
-    if (!this.deps.stillDesired(desired)) return;
+    if (!this.deps.stillDesired(desired, false)) return;
     table.starting(unit, valuesKey(desired));
     await this.deps.saved();
-    if (!this.deps.stillDesired(desired)) return;
+    if (!this.deps.stillDesired(desired, false)) return;
     log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
     attempt.asked = true;
     this.started(unit, await systemd.start(unit, JOB_DEADLINE_MS, signal));

@@ -258,6 +258,11 @@ describe('the values of a prestart', () => {
     expect(valuesKey(wanted(UNIT, prestart('w1', 'w2')))).toBe('{"c":["w1","w2"]}');
   });
 
+  it('have the same key in whatever order the script refers to them', () => {
+    const keyOf = (values: Record<string, string[]>) => valuesKey(wanted(UNIT, { script: '', values }));
+    expect(keyOf({ c: ['w1'], b: ['w2'] })).toBe(keyOf({ b: ['w2'], c: ['w1'] }));
+  });
+
   it('that are missing are named, sorted', () => {
     const values = { z: [], c: ['w1'], b: [] };
     expect(missingValues(wanted(UNIT, { script: '', values }))).toEqual(['b', 'z']);

@@ -671,6 +671,19 @@ describe('prestart', () => {
     expect(host.asked).toEqual([]);
   });
 
+  it('that hangs is given up for the mended one, and is no failure of the unit', async () => {
+    host.systemd.onCommand = () => ({ afterMs: 60_000, exitStatus: 1 });
+    await desire([unit('a', script('w2'))]);
+    await clock.until('the script', () => active('servicewatcher-prestart-a') === 'activating');
+    host.systemd.onCommand = () => ({ afterMs: 5, exitStatus: 0 });
+    await desire([unit('a', { ...script('w2'), script: 'true {instance:c}' })]);
+    await clock.until('it to run', () => seen('a')?.active === 'active', 10_000);
+    host.asked.length = 0;
+    await desire([unit('a', { ...script('w2'), script: 'false {instance:c}' })]);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+  });
+
   it('does not start a unit that ceased to be desired while it ran', async () => {
     host.systemd.onCommand = () => ({ afterMs: 1_000, exitStatus: 0 });
     await desire([unit('a', script('w2'))]);

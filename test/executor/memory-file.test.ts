@@ -37,15 +37,19 @@ describe('the memory of an executor', () => {
     expect(log.entries).toEqual([]);
   });
 
-  it.each(['', 'nonsense', '{"version":2}', '{"version":1,"applied":{"epoch":-1,"generation":0},"units":{}}', '[]'])(
-    'is empty, and says so, when the file reads %j',
-    async (text) => {
-      await memoryFile(path, log).save(SOME);
-      await writeFile(path, text);
-      expect(await memoryFile(path, log).load()).toEqual(NOTHING);
-      expect(log.at('error')[0]).toContain(path);
-    },
-  );
+  it.each([
+    '',
+    'nonsense',
+    '{"version":2}',
+    '{"version":1,"applied":{"epoch":-1,"generation":0},"units":{}}',
+    '{"version":1,"applied":{"epoch":1,"generation":0},"units":{"../a":{}}}',
+    '[]',
+  ])('is empty, and says so, when the file reads %j', async (text) => {
+    await memoryFile(path, log).save(SOME);
+    await writeFile(path, text);
+    expect(await memoryFile(path, log).load()).toEqual(NOTHING);
+    expect(log.at('error')[0]).toContain(path);
+  });
 
   it('is for its owner only, and leaves no other file behind', async () => {
     await memoryFile(path, log).save(SOME);
