@@ -28,7 +28,7 @@ export const NO_MEMORY: UnitMemory = { ours: false, ran: false, stoppedByHand: f
 export interface DiffInput {
   /** Milliseconds of a monotonic clock. */
   readonly now: number;
-  /** The newest accepted desired state; undefined: not known, and then nothing is done at all. */
+  /** The newest accepted desired state; undefined: not known, and then nothing is done but what `isolated` asks for. */
   readonly desired: Desired | undefined;
   /** All units of the very spec that `desired` was computed from; empty when that spec is not known. */
   readonly declared: ReadonlySet<string>;
@@ -39,6 +39,8 @@ export interface DiffInput {
   readonly busy: ReadonlySet<string>;
   /** This host is cut off from ZooKeeper for so long that others may soon start what it runs. */
   readonly isolated: boolean;
+  /** Units with `isolation: stop` as they were known last: they count while `desired` is not known. */
+  readonly runOnce: ReadonlySet<string>;
 }
 
 export type StartReason = 'placed' | 'exited' | 'stopped-by-hand';
@@ -81,7 +83,7 @@ export function diff(input: DiffInput): Diff {
   const actions: Action[] = [];
   const waiting = new Map<string, string>();
   let wakeAt: number | undefined;
-  if (!input.desired) return { actions, waiting, wakeAt };
+  if (!input.desired) return { actions: input.isolated ? decideBlind(input) : actions, waiting, wakeAt };
 
   const desired = new Map(input.desired.units.map((unit) => [unit.unit, unit]));
   for (const unit of concerned(input, desired)) {
@@ -104,6 +106,15 @@ export function diff(input: DiffInput): Diff {
     }
   }
   return { actions, waiting, wakeAt };
+}
+
+/** Cut off since before this process started: what is ours and may run once only is stopped, all else is left alone. */
+function decideBlind(input: DiffInput): Action[] {
+  const ours = [...input.runOnce].filter((unit) => input.memory.get(unit)?.ours && !input.busy.has(unit));
+  return ours.sort(compare).flatMap((unit) => {
+    const decision = decideCutOff(unit, input.states.get(unit));
+    return decision.kind === 'stop' ? [decision] : [];
+  });
 }
 
 /** Every unit that we may have to do something about, sorted. */

@@ -111,7 +111,7 @@ export class Executor {
     this.savedApplied = remembered.applied;
     this.table.recall(remembered.units);
     await this.prestart.clean();
-    this.orders.open(this.options.store, remembered.applied);
+    this.orders.open(this.options.store, remembered.applied, remembered.runOnce);
     this.loop.trigger();
   }
 
@@ -212,6 +212,7 @@ export class Executor {
       memory: this.table.memory,
       busy: this.jobs.busy,
       isolated: this.isolation.isolated,
+      runOnce: this.orders.runOnce,
     });
     this.last = decision;
     return decision;
@@ -242,8 +243,7 @@ export class Executor {
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */
   private doubt(): string | undefined {
-    const once = this.orders.desired?.units.some((unit) => unit.isolation === 'stop') ?? false;
-    if (!once || !this.isolation.unconfirmed) return undefined;
+    if (this.orders.runOnce.size === 0 || !this.isolation.unconfirmed) return undefined;
     return 'its session was lost since it was written, and others may have been given units with `isolation: stop`';
   }
 
@@ -299,7 +299,8 @@ export class Executor {
       this.saveDue = false;
       this.savedApplied = this.orders.applied;
       try {
-        await this.options.memory.save({ applied: this.orders.applied, units: this.table.ours() });
+        const { applied, runOnce } = this.orders;
+        await this.options.memory.save({ applied, runOnce, units: this.table.ours() });
       } catch (error) {
         this.options.log.error(
           `the state file could not be written: ${error instanceof Error ? error.message : String(error)}`,

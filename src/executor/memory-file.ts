@@ -13,11 +13,14 @@ import { isUnitName } from '../shared/names.ts';
 const schema = z.object({
   version: z.literal(1),
   applied: z.object({ epoch: z.int().min(0), generation: z.int().min(0) }),
+  runOnce: z.array(z.string().refine(isUnitName)).default([]),
   units: z.record(z.string().refine(isUnitName), z.object({ startedWith: z.string().optional() })),
 });
 
 export interface Remembered {
   readonly applied: Version;
+  /** Units with `isolation: stop` of that version. */
+  readonly runOnce: ReadonlySet<string>;
   /** Units that are ours → values they were started with, if known. */
   readonly units: ReadonlyMap<string, string | undefined>;
 }
@@ -29,7 +32,7 @@ export interface MemoryFile {
   save(remembered: Remembered): Promise<void>;
 }
 
-const EMPTY: Remembered = { applied: { epoch: 0, generation: 0 }, units: new Map() };
+const EMPTY: Remembered = { applied: { epoch: 0, generation: 0 }, runOnce: new Set(), units: new Map() };
 
 /** Keeps the memory in `path`. */
 export function memoryFile(path: string, log: Logger): MemoryFile {
@@ -50,12 +53,13 @@ export function memoryFile(path: string, log: Logger): MemoryFile {
         return EMPTY;
       }
       const units = new Map(Object.entries(parsed.data.units).map(([unit, entry]) => [unit, entry.startedWith]));
-      return { applied: parsed.data.applied, units };
+      return { applied: parsed.data.applied, runOnce: new Set(parsed.data.runOnce), units };
     },
     async save(remembered) {
       const units = Object.fromEntries([...remembered.units].map(([unit, startedWith]) => [unit, { startedWith }]));
       const temporary = `${path}.new`;
-      const text = JSON.stringify({ version: 1, applied: remembered.applied, units });
+      const { applied, runOnce } = remembered;
+      const text = JSON.stringify({ version: 1, applied, runOnce: [...runOnce], units });
       const write = () => writeFile(temporary, text, { mode: 0o600 });
       // starts wait for this: the folder is made when it turns out to be missing, not looked for each time
       await write().catch(async () => {

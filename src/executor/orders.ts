@@ -26,6 +26,7 @@ export class Orders {
   applied: Version = { epoch: 0, generation: 0 };
   /** Why the newest desired state is not obeyed, if so. */
   refused: string | undefined;
+  private recalledOnce = NONE;
   private spec: { readonly digest: string; readonly units: ReadonlySet<string> } | undefined;
   private readonly unread = new Set(['desired', 'spec']);
   private watches: readonly Watch[] = [];
@@ -36,9 +37,10 @@ export class Orders {
     private readonly events: OrdersEvents,
   ) {}
 
-  /** Begins to watch; `applied`: what was obeyed before. */
-  open(store: Store, applied: Version): void {
+  /** Begins to watch; `applied` and `runOnce`: as they were before the daemon started. */
+  open(store: Store, applied: Version, runOnce: ReadonlySet<string>): void {
     this.applied = applied;
+    this.recalledOnce = runOnce;
     this.watches = [
       store.watch(desiredPath(this.host), (node) => this.onDesired(node)),
       store.watch(SPEC, (node) => this.onSpec(node)),
@@ -52,6 +54,12 @@ export class Orders {
   /** Both znodes have been read once, whether or not they exist. */
   get read(): boolean {
     return this.unread.size === 0;
+  }
+
+  /** Units with `isolation: stop` of the newest desired state that was accepted, before the daemon started, too. */
+  get runOnce(): ReadonlySet<string> {
+    if (!this.desired) return this.recalledOnce;
+    return new Set(this.desired.units.filter((unit) => unit.isolation === 'stop').map((unit) => unit.unit));
   }
 
   /** Units of the newest readable spec. */

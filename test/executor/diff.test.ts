@@ -44,6 +44,7 @@ function input(situation: Situation): DiffInput {
     memory: new Map(situation.memory && [[UNIT, situation.memory]]),
     busy: new Set(situation.busy ? [UNIT] : []),
     isolated: situation.isolated ?? false,
+    runOnce: new Set(),
   };
 }
 
@@ -315,6 +316,7 @@ describe('whatever the input', () => {
     memory: fc.dictionary(unit, aMemory).map((memories) => new Map(Object.entries(memories))),
     busy: fc.uniqueArray(unit).map((units) => new Set(units)),
     isolated: fc.boolean(),
+    runOnce: fc.uniqueArray(unit).map((units) => new Set(units)),
   });
 
   it('acts only on units that are desired, declared or ours', () => {

@@ -354,6 +354,22 @@ describe('an executor', () => {
     await clock.until('the start', () => host.systemd.state('b.service').active === 'active');
   });
 
+  it('stops it, too, when its process starts anew while the host is cut off, and nothing else', async () => {
+    await writeSpec();
+    const first = await boot();
+    await desire([unit('a'), { ...unit('b'), isolation: 'stop' }]);
+    await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
+    await done(first.close());
+    ensemble.stop();
+    await boot({ session: ensemble.connect({ sessionTimeoutMs: 4_000 }), joined: false });
+    const startedAt = clock.now();
+    await clock.until('the stop', () => active('b') === 'inactive');
+    expect(clock.now() - startedAt).toBeLessThan(4_000);
+    await clock.advance(20_000);
+    expect(active('a')).toBe('active');
+    expect(asked('start b.service')).toBe(1);
+  });
+
   it('starts what must not run twice after its session was lost only once the leader has written the order anew', async () => {
     await writeSpec();
     await boot();

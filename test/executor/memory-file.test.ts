@@ -18,12 +18,13 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const SOME: Remembered = {
   applied: { epoch: 3, generation: 17 },
+  runOnce: new Set(['b@1.service']),
   units: new Map([
     ['a.service', '{"c":["w1"]}'],
     ['b@1.service', undefined],
   ]),
 };
-const NOTHING: Remembered = { applied: { epoch: 0, generation: 0 }, units: new Map() };
+const NOTHING: Remembered = { applied: { epoch: 0, generation: 0 }, runOnce: new Set(), units: new Map() };
 
 describe('the memory of an executor', () => {
   it('is what was saved last', async () => {
