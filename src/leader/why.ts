@@ -23,7 +23,7 @@ export function describeCause(cause: MoveCause): string {
     case 'host-lost':
       return 'host lost';
     case 'surplus':
-      return 'more than wanted';
+      return 'no longer wanted';
     case 'displaced':
       return `${cause.by} had to have the host`;
     case 'excluded':

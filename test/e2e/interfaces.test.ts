@@ -231,6 +231,53 @@ describeOnHosts('operators of three hosts', () => {
     await cluster.untilCounts({ 'agent.service': 3, 'web.service': 3, 'worker@b.service': 2 });
   });
 
+  it('see each ZooKeeper server, one leading, and one that died', async () => {
+    const servers = async () => {
+      const { stdout } = await command('ensemble', '--json');
+      const reports: { report: { kind: string; role?: string } }[] = JSON.parse(stdout).servers;
+      return reports.map(({ report }) => report.role ?? report.kind).sort();
+    };
+    expect(await servers()).toEqual(['follower', 'follower', 'leader']);
+    const victim = cluster.lab.zookeeper('zk2');
+    await victim.kill('SIGKILL');
+    await untilEqual(servers, ['follower', 'leader', 'unreachable'], { deadlineMs: DEADLINE_MS, what: 'the servers' });
+    expect((await command('ensemble')).stdout).toContain('quorum: 2 of 3 servers serve');
+    await victim.start();
+    await untilEqual(servers, ['follower', 'follower', 'leader'], { deadlineMs: DEADLINE_MS, what: 'the servers' });
+  });
+
+  it('are told what a file would change before they apply it, and are asked twice before most of it stops', async () => {
+    const host = cluster.lab.host('w2');
+    const running = await cluster.pids('agent.service', 'web.service', 'worker@b.service');
+    await host.write('/etc/same.yml', cluster.configuration('w2', SERVICES));
+    expect(await command('plan', '/etc/same.yml')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('nothing changes'),
+    });
+    expect((await command('plan', '/etc/same.yml', '--without', 'w1')).stdout).toContain(
+      'agent.service on w1: host lost',
+    );
+
+    await host.write('/etc/empty.yml', cluster.configuration('w2', []));
+    const planned = await command('plan', '/etc/empty.yml');
+    expect(planned.code).toBe(2);
+    expect(planned.stdout).toContain('stop      agent.service on w1: no longer wanted');
+    const refused = await command('apply', '/etc/empty.yml');
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('it would stop 8 of the 8 instances that run'),
+    });
+    expect(await cluster.pids('agent.service', 'web.service', 'worker@b.service')).toEqual(running);
+
+    await host.write('/etc/fewer.yml', cluster.configuration('w2', SERVICES.slice(0, 2)));
+    expect((await command('apply', '/etc/fewer.yml')).code).toBe(0);
+    await cluster.untilCounts({ 'agent.service': 3, 'web.service': 3, 'worker@b.service': 0 });
+    expect((await command('apply', '/etc/empty.yml', '--force')).code).toBe(0);
+    await cluster.untilCounts({ 'agent.service': 0, 'web.service': 0 });
+    await cluster.apply(SERVICES);
+    await cluster.untilCounts({ 'agent.service': 3, 'web.service': 3, 'worker@b.service': 2 });
+  });
+
   it('may try it on one host that needs no ensemble', async () => {
     const host = await cluster.lab.addHost();
     await host.write('/etc/systemd/system/web.service', sleeping);

@@ -112,7 +112,7 @@ describe('a reason in words', () => {
     [{ kind: 'forced' }, 'forced'],
     [{ kind: 'every-host' }, 'every host'],
     [{ kind: 'least-loaded' }, 'least loaded'],
-    [{ kind: 'moved', from: 'w2', because: { kind: 'surplus' } }, 'moved from w2: more than wanted'],
+    [{ kind: 'moved', from: 'w2', because: { kind: 'surplus' } }, 'moved from w2: no longer wanted'],
   ])('of %j is %s', (why, words) => {
     expect(describeWhy(why)).toBe(words);
   });

@@ -67,7 +67,7 @@ describe('a plan', () => {
 
   it('names what a lower count, a removed and a disabled service would stop', () => {
     expect(planChange(specOf(everywhere, { ...two, count: 1 }), running, []).changes).toEqual([
-      { kind: 'stop', unit: 'two.service', host: 'w2', why: 'more than wanted' },
+      { kind: 'stop', unit: 'two.service', host: 'w2', why: 'no longer wanted' },
     ]);
     expect(planChange(specOf(two), running, []).changes.map(({ kind, unit: name }) => `${kind} ${name}`)).toEqual([
       'stop everywhere.service',
