@@ -38,8 +38,8 @@ export class DesiredWriter {
     return [...this.existing];
   }
 
-  /** Writes these states and removes those of `gone`. Rejects when the fence or ZooKeeper refuses: resign then. */
-  async write(states: readonly Desired[], gone: readonly string[]): Promise<void> {
+  /** Writes these states and removes those of `gone`; answers how many states were written: not those that are too large. Rejects when the fence or ZooKeeper refuses: resign then. */
+  async write(states: readonly Desired[], gone: readonly string[]): Promise<number> {
     const steps: { readonly operation: Operation; readonly bytes: number; readonly done: () => void }[] = [];
     for (const state of states) {
       const data = encodeDesired(state);
@@ -55,6 +55,7 @@ export class DesiredWriter {
         : { op: 'create', path, data, mode: 'persistent' };
       steps.push({ operation, bytes: data.length, done: () => this.wrote(state) });
     }
+    const written = steps.length;
     for (const host of gone) {
       const operation: Operation = { op: 'remove', path: desiredPath(host) };
       steps.push({ operation, bytes: 0, done: () => this.removed(host) });
@@ -70,6 +71,7 @@ export class DesiredWriter {
       for (const step of batch) step.done();
       first = last;
     }
+    return written;
   }
 
   private async read(host: string): Promise<void> {

@@ -194,10 +194,11 @@ export class Leader {
     const { log, metrics } = this.options;
     this.generation += 1;
     this.unsettledSince ??= this.options.clock.now();
-    await writer.write(changed, gone);
+    const written = await writer.write(changed, gone);
     this.placement = placement;
+    if (written + gone.length === 0) return;
     const { epoch } = this.term;
-    log.info(`placement written for ${changed.length} host(s), ${placement.moves.length} move(s)`, {
+    log.info(`placement written for ${written} host(s), ${placement.moves.length} move(s)`, {
       epoch,
       generation: this.generation,
     });

@@ -316,6 +316,26 @@ describe('a leader', () => {
     ]);
   });
 
+  it('claims no placement that is too large to be written', async () => {
+    await begin(specOf(everywhere), 'w1');
+    const before = log.at('info').filter((line) => line.includes('placement written')).length;
+    const many: Service = {
+      ...base,
+      name: 'many',
+      type: 'multi',
+      instances: { a: 1, b: 1, c: 1 },
+      force: {},
+      exclusive: false,
+      prestart: 'x'.repeat(400 * 1024),
+    };
+    await writeSpec(specOf(everywhere, many));
+    await clock.advance(20_000);
+    expect(log.at('error').some((line) => line.includes('it is not written'))).toBe(true);
+    expect(log.at('info').filter((line) => line.includes('placement written'))).toHaveLength(before);
+    expect(units('w1')).toEqual(['everywhere.service']);
+    expect(leader?.assignments?.settled).toBe(false);
+  });
+
   it('takes a higher epoch when an executor has obeyed one above its own', async () => {
     await begin(specOf(everywhere), 'w1', 'w2');
     await observe('w2', [], { epoch: 70, generation: 3, refused: 'older than (epoch 70, generation 3)' });
