@@ -162,8 +162,8 @@ function decideWanted(desired: DesiredUnit, state: UnitState | undefined, memory
 
 /** A unit that must not run here while it may run elsewhere. */
 function decideCutOff(unit: string, state: UnitState | undefined): Decision {
-  const down = !state || state.active === 'inactive' || state.active === 'failed' || state.active === 'deactivating';
-  if (!down) return { kind: 'stop', unit, reason: 'isolated' };
+  const up = state?.active === 'active' || state?.active === 'reloading' || state?.active === 'activating';
+  if (up) return { kind: 'stop', unit, reason: 'isolated' };
   return { kind: 'wait', why: 'this host is cut off from ZooKeeper (isolation: stop)' };
 }
 

@@ -9,7 +9,8 @@ import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/mode
 import type { Store } from '../shared/store.ts';
 import { type Diff, diff, valuesKey } from './diff.ts';
 import { Isolation } from './isolation.ts';
-import type { MemoryFile } from './memory-file.ts';
+import type { MemoryFile, Remembered } from './memory-file.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
@@ -58,13 +59,13 @@ export class Executor {
   private ended = false;
   /** systemd has told the state of every unit of interest once: there is something to report. */
   private surveyed = false;
-  private saving: Promise<void> = Promise.resolve();
-  private saveDue = false;
+  private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
   constructor(private readonly options: ExecutorOptions) {
     const { clock, log, host, store } = options;
-    this.table = new UnitTable(clock, () => this.save());
+    this.table = new UnitTable(clock, () => this.keeper.save());
+    this.keeper = new MemoryKeeper(options.memory, () => this.remembered(), log);
     this.publisher = new Publisher(store, host, clock, log);
     this.loop = new Loop({
       name: 'executor',
@@ -101,7 +102,7 @@ export class Executor {
       stillDesired: (unit, scriptHasRun) => this.stillDesired(unit, scriptHasRun),
       onChange: () => this.loop.trigger(),
       onDrift: (unit) => options.metrics.drift(unit),
-      saved: () => this.saving,
+      saved: () => this.keeper.saved,
     });
   }
 
@@ -166,7 +167,7 @@ export class Executor {
     await this.loop.stop();
     await this.jobs.close();
     await this.publisher.close();
-    await this.saving;
+    await this.keeper.saved;
     await this.systemd.close();
   }
 
@@ -198,9 +199,15 @@ export class Executor {
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
     const starts = decision.actions.some((action) => action.kind === 'start');
-    if (this.orders.applied !== this.savedApplied && !starts) this.save();
+    if (this.orders.applied !== this.savedApplied && !starts) this.keeper.save();
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
+  }
+
+  private remembered(): Remembered {
+    const { applied, runOnce } = this.orders;
+    this.savedApplied = applied;
+    return { applied, runOnce, units: this.table.ours() };
   }
 
   private decide(): Diff {
@@ -290,22 +297,5 @@ export class Executor {
     if (now === undefined || valuesKey(now) !== valuesKey(unit)) return false;
     // a script that hangs and was mended must not keep the mended one from running
     return scriptHasRun || now.prestart?.script === unit.prestart?.script;
-  }
-
-  private save(): void {
-    if (this.saveDue) return;
-    this.saveDue = true;
-    this.saving = this.saving.then(async () => {
-      this.saveDue = false;
-      this.savedApplied = this.orders.applied;
-      try {
-        const { applied, runOnce } = this.orders;
-        await this.options.memory.save({ applied, runOnce, units: this.table.ours() });
-      } catch (error) {
-        this.options.log.error(
-          `the state file could not be written: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      }
-    });
   }
 }

@@ -1,5 +1,5 @@
 /** The answer of `/assignments` (DESIGN §8). Pure. */
-import type { ActiveState, Observed, Spec } from '../shared/model.ts';
+import type { ActiveState, Observed } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { HostState, HostView, Placement } from './placement.ts';
 import { describeWhy } from './why.ts';
@@ -45,7 +45,6 @@ export interface AssignmentsInput {
   readonly generation: number;
   readonly digest: string;
   readonly settled: boolean;
-  readonly spec: Spec;
   readonly placement: Placement;
   readonly hosts: readonly HostView[];
   readonly observed: ReadonlyMap<string, Observed>;

@@ -5,15 +5,14 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { Desired, Observed, Spec } from '../shared/model.ts';
+import type { Desired, Observed, Spec, SpecRecord } from '../shared/model.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
-import { applyBrake, BRAKE_RELEASED } from './brake.ts';
+import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
-import { hostViews, placedOn, runningOn } from './inputs.ts';
-import { applyJoining, NOBODY_JOINING } from './joining.ts';
+import { placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
 import type { Move, Placement } from './placement.ts';
 import { differs, renderUnits } from './render.ts';
@@ -52,10 +51,7 @@ export class Leader {
   private readonly view: ClusterView;
   private writer: DesiredWriter | undefined;
   private generation = 0;
-  private joining = NOBODY_JOINING;
-  private brake = BRAKE_RELEASED;
-  /** Hosts that said they would leave: their going is no loss that the brake should count. */
-  private readonly leavers = new Set<string>();
+  private readonly attendance: Attendance;
   private readonly rewritten = new Map<string, number>();
   /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
@@ -79,6 +75,7 @@ export class Leader {
       pass: () => this.pass(),
     });
     this.view = new ClusterView(store, log, () => this.loop.trigger());
+    this.attendance = new Attendance(this.view, options.boundaryMs, log);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
     this.loop.trigger();
   }
@@ -95,9 +92,7 @@ export class Leader {
 
   private nextTick(): number {
     const now = this.options.clock.now();
-    const ends: number[] = [];
-    if (this.joining.joining.size > 0) ends.push(this.joining.until);
-    if (this.brake.engaged) ends.push(this.brake.engaged.until);
+    const { ends } = this.attendance;
     // one that was over when the pass began had no effect as something is still being read: that is waited for, not polled
     const waits = ends.filter((end) => end > this.passBegan).map((end) => Math.max(0, end - now));
     return Math.min(this.options.loopTickMs, ...waits);
@@ -126,44 +121,29 @@ export class Leader {
     }
     if (this.epochTooLow()) return;
     const now = clock.now();
-    const placement = this.place(writer, record.spec, now);
+    const roll = this.attendance.call(writer, record.spec, now);
+    const placement = this.place(writer, record.spec, roll, now);
     if (!placement) return;
-    const changed = this.changedHosts(writer, placement, record.spec, record.digest, now);
-    const gone = this.goneHosts(writer);
-    if (changed.length > 0 || gone.length > 0) await this.write(writer, placement, changed, gone);
+    const changed = this.changedHosts(writer, placement, record, roll, now);
+    if (changed.length > 0 || roll.gone.length > 0) await this.write(writer, placement, changed, roll.gone);
     else if (!this.placement) this.options.log.info('the placement stands as it was written before this term');
     if (this.term.signal.aborted) return;
     this.placement = { ...(this.placement ?? placement), unplaced: placement.unplaced };
-    this.publish(writer, record.spec, record.digest);
+    this.publish(writer, this.placement, record.digest, roll);
   }
 
-  private place(writer: DesiredWriter, spec: Spec, now: number): Placement | undefined {
-    const { observed, intents } = this.view;
-    const hosts = this.liveHosts(writer);
-    const live = new Set(hosts);
-    const wasBraking = this.brake.engaged !== undefined;
-    this.noteLeavers();
-    const expected = writer.hosts.filter((host) => live.has(host) || !this.leavers.has(host));
-    this.brake = applyBrake(this.brake, expected, live, spec.brake, now);
-    if (!wasBraking && this.brake.engaged) this.sayBraking(spec);
-    this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), this.options.boundaryMs, now);
-    const input = {
-      spec,
-      hosts: hostViews({
-        members: hosts,
-        observed: observed.values,
-        intents: intents.values,
-        joining: this.joining.joining,
-        held: this.brake.engaged?.hosts ?? new Set(),
-      }),
-      previous: placedOn(writer.written),
-      running: runningOn(onlyOf(live, observed.values)),
-    };
+  private place(writer: DesiredWriter, spec: Spec, roll: Roll, now: number): Placement | undefined {
+    const live = new Set(roll.hosts);
+    const running = runningOn(new Map([...this.view.observed.values].filter(([host]) => live.has(host))));
+    const input = { spec, hosts: roll.views, previous: placedOn(writer.written), running };
     const placement = place(input);
     const violations = verify(input, placement);
     this.options.metrics.placed((this.options.clock.now() - now) / 1000);
     if (violations.length === 0) return placement;
-    const list = violations.slice(0, 5).join('; ');
+    const list = violations
+      .slice(0, 5)
+      .map(({ message }) => message)
+      .join('; ');
     this.options.log.error(`the computed placement breaks the rules and is not written: ${list}. Please report this`);
     return undefined;
   }
@@ -171,16 +151,14 @@ export class Leader {
   private changedHosts(
     writer: DesiredWriter,
     placement: Placement,
-    spec: Spec,
-    digest: string,
+    { spec, digest }: SpecRecord,
+    roll: Roll,
     now: number,
   ): Desired[] {
-    const hosts = this.liveHosts(writer);
-    const held = this.brake.engaged ? [...this.brake.engaged.hosts] : [];
-    const rendered = renderUnits(placement, spec, [...hosts, ...held]);
+    const rendered = renderUnits(placement, spec, [...roll.hosts, ...roll.held]);
     const generation = this.generation + 1;
     const changed: Desired[] = [];
-    for (const host of hosts) {
+    for (const host of roll.hosts) {
       // what runs on a host that is new, or back, is told by its first report: an order from before could only stop it
       if (!writer.written.has(host) && !this.view.observed.values.has(host)) continue;
       const units = rendered.get(host) ?? [];
@@ -190,7 +168,12 @@ export class Leader {
     return changed;
   }
 
-  private async write(writer: DesiredWriter, placement: Placement, changed: Desired[], gone: string[]): Promise<void> {
+  private async write(
+    writer: DesiredWriter,
+    placement: Placement,
+    changed: readonly Desired[],
+    gone: readonly string[],
+  ): Promise<void> {
     const { log, metrics } = this.options;
     this.generation += 1;
     this.unsettledSince ??= this.options.clock.now();
@@ -209,62 +192,29 @@ export class Leader {
     metrics.moved(placement.moves);
   }
 
-  private publish(writer: DesiredWriter, spec: Spec, digest: string): void {
+  private publish(writer: DesiredWriter, placement: Placement, digest: string, roll: Roll): void {
     const { clock, metrics, host } = this.options;
-    if (!this.placement) return;
-    const hosts = this.liveHosts(writer);
-    const settled =
-      isSettled(hosts, writer.written, this.view.observed.values, digest) && this.joining.joining.size === 0;
+    const { hosts, views } = roll;
+    const observed = this.view.observed.values;
+    const { braking: brake } = this.attendance;
+    const settled = isSettled(hosts, writer.written, observed, digest) && !roll.joining;
     if (settled && this.unsettledSince !== undefined) {
       metrics.converged((clock.now() - this.unsettledSince) / 1000);
       this.unsettledSince = undefined;
     } else if (!settled) {
       this.unsettledSince ??= clock.now();
     }
-    this.latest = renderAssignments({
-      leader: host,
-      epoch: this.term.epoch,
-      generation: this.generation,
-      digest,
-      settled,
-      spec,
-      placement: this.placement,
-      hosts: hostViews({
-        members: hosts,
-        observed: this.view.observed.values,
-        intents: this.view.intents.values,
-        joining: this.joining.joining,
-        held: this.brake.engaged?.hosts ?? new Set(),
-      }),
-      observed: this.view.observed.values,
-      brake: this.brake.engaged !== undefined,
-      problems: this.problems(),
-    });
-    metrics.cluster({ assignments: this.latest, brake: this.brake.engaged !== undefined, members: hosts.length });
+    const { epoch } = this.term;
+    const { generation } = this;
+    const problems = this.problems();
+    const header = { leader: host, epoch, generation, digest, settled, brake, problems };
+    this.latest = renderAssignments({ ...header, placement, hosts: views, observed });
+    metrics.cluster({ assignments: this.latest, brake, members: hosts.length });
   }
 
   private problems(): string[] {
     const { members, observed, intents } = this.view;
     return [members, observed, intents].flatMap((collection) => [...collection.problems.values()]);
-  }
-
-  /** An entry that was never readable makes nobody a member; one that was spoilt later leaves a host where it was. */
-  private liveHosts(writer: DesiredWriter): string[] {
-    const { members } = this.view;
-    const placed = new Set(writer.hosts);
-    return members.present.filter((host) => members.values.has(host) || placed.has(host));
-  }
-
-  private noteLeavers(): void {
-    for (const member of this.view.members.values.values()) {
-      if (member.leaving) this.leavers.add(member.host);
-      else this.leavers.delete(member.host);
-    }
-  }
-
-  private goneHosts(writer: DesiredWriter): string[] {
-    const present = new Set([...this.liveHosts(writer), ...(this.brake.engaged?.hosts ?? [])]);
-    return writer.hosts.filter((host) => !present.has(host));
   }
 
   private mustRewrite(host: string, now: number): boolean {
@@ -289,19 +239,8 @@ export class Leader {
     return true;
   }
 
-  private sayBraking(spec: Spec): void {
-    const lost = [...(this.brake.engaged?.hosts ?? [])].join(', ');
-    this.options.log.error(
-      `many hosts were lost at once (${lost}): nothing is moved for ${spec.brake.holdMs / 1000} s, in case the fault is elsewhere`,
-    );
-  }
-
   private sayOnce(what: string): void {
     if (this.waitedFor !== what) this.options.log.warn(what);
     this.waitedFor = what;
   }
-}
-
-function onlyOf<T>(hosts: ReadonlySet<string>, values: ReadonlyMap<string, T>): Map<string, T> {
-  return new Map([...values].filter(([host]) => hosts.has(host)));
 }

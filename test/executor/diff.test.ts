@@ -61,14 +61,14 @@ describe('on a host that is cut off', () => {
   const cutOff = (state: UnitState, unit: DesiredUnit = once) =>
     decide({ desired: desired(unit), state, isolated: true, memory: memory({ ours: true, ran: true }) });
 
-  it.each(['active', 'activating', 'reloading', 'maintenance'] as const)(
+  it.each(['active', 'activating', 'reloading'] as const)(
     'stops a unit that must not run twice and is %s',
     (active) => {
       expect(cutOff(state(active))).toBe('stop isolated');
     },
   );
 
-  it.each(['inactive', 'failed', 'deactivating'] as const)('does not start one that is %s', (active) => {
+  it.each(['inactive', 'failed', 'deactivating', 'maintenance'] as const)('does not start one that is %s', (active) => {
     expect(cutOff(state(active))).toContain('cut off from ZooKeeper');
   });
 

@@ -21,7 +21,6 @@ const INPUT: AssignmentsInput = {
   generation: 17,
   digest: 'sha256:x',
   settled: true,
-  spec: { services: [], brake: { above: 0.5, atLeast: 3, holdMs: 1 } },
   placement: {
     units: new Map([
       [

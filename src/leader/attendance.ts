@@ -1,0 +1,95 @@
+/**
+ * Which hosts a leader reckons with, and in what state: who is there, who has just joined, who was lost and is held by
+ * the brake, who left in good order. Remembered from pass to pass; what follows from it is decided by pure files.
+ */
+import type { Logger } from '../shared/log.ts';
+import type { Spec } from '../shared/model.ts';
+import { applyBrake, BRAKE_RELEASED } from './brake.ts';
+import type { ClusterView } from './cluster-view.ts';
+import type { DesiredWriter } from './desired-writer.ts';
+import { hostViews } from './inputs.ts';
+import { applyJoining, NOBODY_JOINING } from './joining.ts';
+import type { HostView } from './placement.ts';
+
+/** The hosts at one moment. */
+export interface Roll {
+  /** Live hosts, in the order of their names. */
+  readonly hosts: readonly string[];
+  /** Lost hosts that the brake holds. */
+  readonly held: ReadonlySet<string>;
+  /** One for each live or held host. */
+  readonly views: readonly HostView[];
+  /** Hosts that have a desired state and are neither live nor held. */
+  readonly gone: readonly string[];
+  /** Some host waits for others to join. */
+  readonly joining: boolean;
+}
+
+export class Attendance {
+  private joining = NOBODY_JOINING;
+  private brake = BRAKE_RELEASED;
+  /** Hosts that said they would leave: their going is no loss that the brake should count. */
+  private readonly leavers = new Set<string>();
+
+  constructor(
+    private readonly view: ClusterView,
+    private readonly boundaryMs: number,
+    private readonly log: Logger,
+  ) {}
+
+  /** Lost hosts are being held. */
+  get braking(): boolean {
+    return this.brake.engaged !== undefined;
+  }
+
+  /** Calls the roll; `now` in ms of the leader's clock. */
+  call(writer: DesiredWriter, spec: Spec, now: number): Roll {
+    const { members, observed, intents } = this.view;
+    const placed = new Set(writer.hosts);
+    // an entry that was never readable makes nobody a member; one that was spoilt later leaves a host where it was
+    const hosts = members.present.filter((host) => members.values.has(host) || placed.has(host));
+    const live = new Set(hosts);
+    this.noteLeavers();
+    this.applyBrake(
+      [...placed].filter((host) => live.has(host) || !this.leavers.has(host)),
+      live,
+      spec,
+      now,
+    );
+    this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), this.boundaryMs, now);
+    const held = this.brake.engaged?.hosts ?? new Set();
+    const { joining } = this.joining;
+    return {
+      hosts,
+      held,
+      views: hostViews({ members: hosts, observed: observed.values, intents: intents.values, joining, held }),
+      gone: writer.hosts.filter((host) => !live.has(host) && !held.has(host)),
+      joining: joining.size > 0,
+    };
+  }
+
+  /** When the waits under way end, ms of the leader's clock. */
+  get ends(): readonly number[] {
+    const ends: number[] = [];
+    if (this.joining.joining.size > 0) ends.push(this.joining.until);
+    if (this.brake.engaged) ends.push(this.brake.engaged.until);
+    return ends;
+  }
+
+  private noteLeavers(): void {
+    for (const member of this.view.members.values.values()) {
+      if (member.leaving) this.leavers.add(member.host);
+      else this.leavers.delete(member.host);
+    }
+  }
+
+  private applyBrake(expected: readonly string[], live: ReadonlySet<string>, spec: Spec, now: number): void {
+    const before = this.braking;
+    this.brake = applyBrake(this.brake, expected, live, spec.brake, now);
+    if (before || !this.brake.engaged) return;
+    const lost = [...this.brake.engaged.hosts].join(', ');
+    this.log.error(
+      `many hosts were lost at once (${lost}): nothing is moved for ${spec.brake.holdMs / 1000} s, in case the fault is elsewhere`,
+    );
+  }
+}
