@@ -12,7 +12,7 @@ import { Leader } from './leader/leader.ts';
 import { systemClock } from './shared/clock.ts';
 import { type Config, renderProblem } from './shared/config/config.ts';
 import { loadConfig } from './shared/config/load-config.ts';
-import { findLeader } from './shared/find-leader.ts';
+import { leaderFinder } from './shared/find-leader.ts';
 import type { Logger } from './shared/log.ts';
 import { Membership } from './shared/membership.ts';
 import { decodeSpecRecord } from './shared/payloads.ts';
@@ -157,7 +157,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   });
   const unsubscribe = store.onState((state) => {
     if (state.kind === 'lost') executor.left();
-    if (state.kind === 'suspended' || state.kind === 'lost') log.warn(`${describeState(state)}; units run on`);
+    if (state.kind === 'suspended' || state.kind === 'lost')
+      log.warn(`${describeState(state)}; units run on, those with isolation: stop for as long as is safe`);
   });
 
   const status = (): DaemonStatus => ({
@@ -173,7 +174,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   const http = createServer({
     status,
     assignments: () => leader?.assignments,
-    findLeader: () => findLeader(store),
+    findLeader: leaderFinder(store, clock),
     metrics: metrics.registry,
   });
 

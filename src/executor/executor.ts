@@ -15,6 +15,7 @@ import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
 import { report } from './report.ts';
+import { Survey } from './survey.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';
 import { UnitJobs } from './unit-jobs.ts';
 import { UnitTable } from './unit-table.ts';
@@ -48,17 +49,14 @@ export class Executor {
   private readonly publisher: Publisher;
   private readonly systemd: Systemd;
   private readonly loop: Loop;
+  private readonly surveyor: Survey;
   private readonly prestart: Prestart;
   private readonly orders: Orders;
   private readonly isolation: Isolation;
 
   private last: Diff | undefined;
   private latestReport: Observed | undefined;
-  private listDue = true;
-  private listedAt = 0;
   private ended = false;
-  /** systemd has told the state of every unit of interest once: there is something to report. */
-  private surveyed = false;
   private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
@@ -92,6 +90,7 @@ export class Executor {
       onUnit: (unit, active, sub) => this.onUnit(unit, active, sub),
       onReloaded: () => this.relist(),
     });
+    this.surveyor = new Survey(this.systemd, this.table, log);
     this.prestart = new Prestart(this.systemd, options.prestartFolder, host);
     this.jobs = new UnitJobs({
       systemd: this.systemd,
@@ -184,14 +183,14 @@ export class Executor {
   }
 
   private relist(): void {
-    this.listDue = true;
+    this.surveyor.renew();
     this.loop.trigger();
   }
 
   private async pass(): Promise<void> {
     if (this.ended) return;
     const begun = this.options.clock.now();
-    await this.list(begun);
+    await this.survey(begun);
     if (this.ended) return;
     this.jobs.giveUpUnwanted();
     const decision = this.decide();
@@ -233,7 +232,8 @@ export class Executor {
       byState.set(active, (byState.get(active) ?? 0) + 1);
     }
     this.options.metrics.units(byState);
-    if (!this.surveyed) return;
+    // before systemd has told everything once there is nothing to report
+    if (!this.surveyor.complete) return;
     this.latestReport = report({
       host: this.options.host,
       applied: this.orders.applied,
@@ -254,29 +254,11 @@ export class Executor {
     return 'its session was lost since it was written, and others may have been given units with `isolation: stop`';
   }
 
-  /** Asks systemd for all units of interest on a tick or when told to, else only for those not known yet. */
-  private async list(now: number): Promise<void> {
-    if (!this.systemd.connected) return;
+  private survey(now: number): Promise<void> {
     const desired = this.orders.desired?.units.map((unit) => unit.unit) ?? [];
-    const tracked = new Set([...desired, ...this.orders.declared]);
-    for (const unit of this.table.ours().keys()) tracked.add(unit);
-    this.table.keepOnly(tracked);
-    const full = this.listDue || now - this.listedAt >= this.tickMs();
-    const units = full ? [...tracked] : [...tracked].filter((unit) => !this.table.states.has(unit));
-    if (full) {
-      this.listDue = false;
-      this.listedAt = now;
-    }
-    const mark = this.table.signalMark();
-    try {
-      if (units.length > 0) this.table.listed(await this.systemd.list(units), mark, this.jobs.busy);
-      this.surveyed ||= this.orders.read;
-    } catch (error) {
-      this.listDue = true;
-      this.options.log.warn(
-        `systemd did not list the units: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
+    const tracked = new Set([...desired, ...this.orders.declared, ...this.table.ours().keys()]);
+    const at = { now, everyMs: this.tickMs(), busy: this.jobs.busy, final: this.orders.read };
+    return this.surveyor.look(tracked, at);
   }
 
   private tickMs(): number {

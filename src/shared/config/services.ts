@@ -11,6 +11,8 @@ export interface DeclaredService {
   readonly index: number;
 }
 
+/** The unit of the daemon, as `deploy/servicewatcher.service` names it. */
+const ITSELF = 'servicewatcher';
 /** Kinds of systemd units that cannot be managed: systemd.unit(5). */
 const OTHER_SUFFIX = /\.(socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
 const NAME_RULE = 'letters, digits and : - _ . \\, at most 255 characters together with .service';
@@ -119,6 +121,11 @@ function readName(
     findings.problem(
       path,
       `${quote(text)} is a template without an instance; write type: multi with instances, or name one instance such as ${name}1`,
+    );
+  } else if (name === ITSELF) {
+    findings.problem(
+      path,
+      `${quote(text)} is the daemon itself, which cannot start or stop itself; leave it to systemctl enable`,
     );
   } else if (isReserved(name) || !(isServiceName(name) || isUnitName(`${name}.service`))) {
     findings.problem(path, `${quote(text)} is not the name of a systemd service: ${NAME_RULE}`);

@@ -171,6 +171,11 @@ const ROWS: readonly (readonly [name: string, source: string, ...expected: strin
     'c.yml:3:9: kafka.timer is a timer unit; only services can be declared here',
   ],
   [
+    'the name of the daemon itself',
+    '- name: servicewatcher\n  type: global',
+    'c.yml:3:9: servicewatcher is the daemon itself, which cannot start or stop itself; leave it to systemctl enable',
+  ],
+  [
     'a name with a space',
     '- name: my kafka\n  count: 1',
     `c.yml:3:9: "my kafka" is not the name of a systemd service: ${NAME_RULE}`,
