@@ -3,17 +3,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ExecutorMetrics } from '../executor/executor.ts';
 import type { Assignments } from '../leader/assignments.ts';
 import type { LeaderMetrics } from '../leader/leader.ts';
-import type { ActiveState } from '../shared/model.ts';
+import { ACTIVE_STATES } from '../shared/model.ts';
 
-const STATES: readonly ActiveState[] = [
-  'active',
-  'reloading',
-  'inactive',
-  'failed',
-  'activating',
-  'deactivating',
-  'maintenance',
-];
 const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const SLOW_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
@@ -72,7 +63,7 @@ export class Metrics {
     reconciled: (seconds) => this.reconcile.observe(seconds),
     drift: () => this.drift.inc(),
     units: (byState) => {
-      for (const state of STATES) this.unitStates.set({ state }, byState.get(state) ?? 0);
+      for (const state of ACTIVE_STATES) this.unitStates.set({ state }, byState.get(state) ?? 0);
     },
   };
 

@@ -120,15 +120,18 @@ export interface Desired extends Version {
 
 /** systemd's LoadState. `merged` is resolved before it gets here. */
 export type LoadState = 'loaded' | 'not-found' | 'masked' | 'bad-setting' | 'error' | 'stub';
+/** Every value of systemd's ActiveState. */
+export const ACTIVE_STATES = [
+  'active',
+  'reloading',
+  'inactive',
+  'failed',
+  'activating',
+  'deactivating',
+  'maintenance',
+] as const;
 /** systemd's ActiveState. */
-export type ActiveState =
-  | 'active'
-  | 'reloading'
-  | 'inactive'
-  | 'failed'
-  | 'activating'
-  | 'deactivating'
-  | 'maintenance';
+export type ActiveState = (typeof ACTIVE_STATES)[number];
 
 /** Why an instance cannot run on a host, as its executor reports it. */
 export interface Failure {

@@ -4,7 +4,7 @@
  * version does not know are ignored, so that hosts of two versions can live together during an upgrade.
  */
 import * as z from 'zod';
-import type { Desired, HostIntent, Member, Observed, SpecRecord } from './model.ts';
+import { ACTIVE_STATES, type Desired, type HostIntent, type Member, type Observed, type SpecRecord } from './model.ts';
 import { isHostName, isInstanceKey, isServiceName, isUnitName } from './names.ts';
 import type { Equal, Mutable } from './type-equality.ts';
 
@@ -94,7 +94,7 @@ const observed = z.object({
     z.object({
       unit,
       load: z.enum(['loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub']),
-      active: z.enum(['active', 'reloading', 'inactive', 'failed', 'activating', 'deactivating', 'maintenance']),
+      active: z.enum(ACTIVE_STATES),
       sub: z.string(),
       failure: z
         .object({

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DiffInput, diff, missingValues, NO_MEMORY, type UnitMemory, valuesKey } from '../../src/executor/diff.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
-import type { ActiveState, Desired, DesiredPrestart, DesiredUnit, LoadState } from '../../src/shared/model.ts';
+import {
+  ACTIVE_STATES,
+  type ActiveState,
+  type Desired,
+  type DesiredPrestart,
+  type DesiredUnit,
+  type LoadState,
+} from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 
 const UNIT = 'a.service';
@@ -148,15 +155,7 @@ describe('what is done about a unit', () => {
   });
 
   function asState(name: string): ActiveState {
-    const states: readonly ActiveState[] = [
-      'active',
-      'reloading',
-      'inactive',
-      'failed',
-      'activating',
-      'deactivating',
-      'maintenance',
-    ];
+    const states = ACTIVE_STATES;
     const found = states.find((each) => each === name);
     if (!found) throw new Error(`no state ${name}`);
     return found;

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { type HostInputs, hostViews, placedOn, runningOn } from '../../src/leader/inputs.ts';
-import type {
-  ActiveState,
-  Desired,
-  ExclusionReason,
-  Failure,
-  HostIntent,
-  Observed,
-  ObservedUnit,
+import {
+  ACTIVE_STATES,
+  type ActiveState,
+  type Desired,
+  type ExclusionReason,
+  type Failure,
+  type HostIntent,
+  type Observed,
+  type ObservedUnit,
 } from '../../src/shared/model.ts';
 
 function seen(unit: string, active: ActiveState, kind?: Failure['kind']): ObservedUnit {
@@ -100,15 +101,7 @@ describe('where units are', () => {
   });
 
   it('is read from the reports as running: active or reloading, nothing else', () => {
-    const all: readonly ActiveState[] = [
-      'active',
-      'reloading',
-      'inactive',
-      'failed',
-      'activating',
-      'deactivating',
-      'maintenance',
-    ];
+    const all = ACTIVE_STATES;
     const report = observed('w1', ...all.map((active) => seen(`${active}.service`, active)));
     expect([...runningOn(new Map([['w1', report]])).keys()]).toEqual(['active.service', 'reloading.service']);
   });

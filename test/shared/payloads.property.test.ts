@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Desired, HostIntent, Member, Observed, Service, SpecRecord, Why } from '../../src/shared/model.ts';
+import {
+  ACTIVE_STATES,
+  type Desired,
+  type HostIntent,
+  type Member,
+  type Observed,
+  type Service,
+  type SpecRecord,
+  type Why,
+} from '../../src/shared/model.ts';
 import * as payloads from '../../src/shared/payloads.ts';
 
 const epoch = fc.nat();
@@ -57,15 +66,7 @@ const observed: fc.Arbitrary<Observed> = fc.record(
         {
           unit,
           load: fc.constantFrom('loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub'),
-          active: fc.constantFrom(
-            'active',
-            'reloading',
-            'inactive',
-            'failed',
-            'activating',
-            'deactivating',
-            'maintenance',
-          ),
+          active: fc.constantFrom(...ACTIVE_STATES),
           sub: text,
           failure: fc.record({ kind: fc.constantFrom('failed', 'prestart', 'start-timeout', 'masked'), message: text }),
           waiting: text,

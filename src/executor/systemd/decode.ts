@@ -2,18 +2,10 @@
  * systemd's messages, from the untyped bodies of D-Bus to the words of the model. A body of another shape than
  * org.freedesktop.systemd1(5) promises throws an Error that names the message.
  */
-import type { ActiveState, LoadState } from '../../shared/model.ts';
+import { ACTIVE_STATES, type ActiveState, type LoadState } from '../../shared/model.ts';
 import type { ExitInfo, JobOutcome, UnitState } from '../systemd.ts';
 
-const ACTIVE: ReadonlySet<string> = new Set<ActiveState>([
-  'active',
-  'reloading',
-  'inactive',
-  'failed',
-  'activating',
-  'deactivating',
-  'maintenance',
-]);
+const ACTIVE: ReadonlySet<string> = new Set(ACTIVE_STATES);
 const LOAD: ReadonlySet<string> = new Set<LoadState>(['loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub']);
 
 type JobResult = Exclude<JobOutcome['kind'], 'refused' | 'deadline' | 'disconnected'>;
