@@ -194,8 +194,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         return;
       }
       warnAboutFixedParts(config, parsed.config, log);
-      config = parsed.config;
       await executor.clearFailures();
+      config = parsed.config;
       await membership.refresh();
       await propose('replace').catch((error: unknown) =>
         log.error(

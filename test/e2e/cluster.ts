@@ -94,6 +94,27 @@ ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}
     const hosts = this.lab.hosts.filter((host) => host.running);
     await Promise.all(hosts.map((host) => host.write(CONFIG_FILE, this.configuration(host.name))));
     await Promise.all(hosts.map((host) => this.reload(host)));
+    await this.#untilApplied();
+    // a reload that is still under way would clear the failures that a test is about to make
+    await Promise.all(hosts.map((host) => this.#untilReloaded(host)));
+  }
+
+  async #untilReloaded(host: Host): Promise<void> {
+    const file = async () => JSON.parse((await this.lab.http(host, '/status')).body).spec.file;
+    await untilEqual(file, this.#digest(), { deadlineMs: DEADLINE_MS, what: `${host.name} to have read its file` });
+  }
+
+  /** The same by the command line, and no daemon is reloaded: no failure is cleared. */
+  async propose(services: readonly string[]): Promise<void> {
+    this.#services = services;
+    const [host] = this.lab.hosts.filter((each) => each.running);
+    if (host === undefined) throw new Error('no host is on');
+    await host.write('/etc/proposed.yml', this.configuration(host.name));
+    await host.mustSh('servicewatcher', 'apply', '--force', '/etc/proposed.yml');
+    await this.#untilApplied();
+  }
+
+  async #untilApplied(): Promise<void> {
     const digest = this.#digest();
     const applied = async () => (await this.assignments()).spec === digest;
     await until(applied, { deadlineMs: DEADLINE_MS, what: 'the new services to be placed', everyMs: LOOK_EVERY_MS });
