@@ -1,4 +1,4 @@
-/** Who may import whom (DESIGN: layout): read from the text of the files, and the reader itself is tried first. */
+/** Who may import whom (ARCHITECTURE.md): read from the text of the files, and the reader itself is tried first. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';

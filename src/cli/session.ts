@@ -6,7 +6,7 @@ import { createLogger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { connect } from '../shared/zookeeper/store.ts';
 
-/** Exit codes of all commands (DESIGN §8). */
+/** Exit codes of all commands. */
 export const EXIT = { ok: 0, no: 1, usage: 2, unreachable: 3 } as const;
 /** How long a command waits for ZooKeeper, ms. */
 const CONNECT_DEADLINE_MS = 5_000;

@@ -1,4 +1,4 @@
-/** Which desired states an executor obeys: never one that is older than what it obeyed before (DESIGN §4). Pure. */
+/** Which desired states an executor obeys: never one that is older than what it obeyed before. Pure. */
 import type { Desired, Version } from '../shared/model.ts';
 
 export type Acceptance =

@@ -1,6 +1,6 @@
 /**
  * The executor's decision: what must be done on this host so that systemd does what is desired. Pure: time and memory
- * are inputs. It never answers with anything but what DESIGN §6 allows: units that are neither desired, declared by the
+ * are inputs. It never answers with anything that is not ours to touch: units that are neither desired, declared by the
  * spec nor remembered as ours do not appear in its answer.
  */
 import type { Desired, DesiredUnit, Failure } from '../shared/model.ts';

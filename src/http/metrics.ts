@@ -1,4 +1,4 @@
-/** The metrics of one daemon (DESIGN §8), in a registry of its own. */
+/** The metrics of one daemon, in a registry of its own. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ExecutorMetrics } from '../executor/executor.ts';
 import type { Assignments } from '../leader/assignments.ts';

@@ -1,4 +1,4 @@
-/** The HTTP interface (DESIGN §8): reads only, the same on every host. */
+/** The HTTP interface: reads only, the same on every host. */
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Assignments } from '../leader/assignments.ts';

@@ -1,4 +1,4 @@
-/** The answer of `/assignments` (DESIGN §8). Pure. */
+/** The answer of `/assignments`. Pure. */
 import type { ActiveState, Observed } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { HostState, HostView, Placement } from './placement.ts';

@@ -1,5 +1,5 @@
 /**
- * The words of DESIGN as types. Every other file speaks of services, units, instances, desired and observed in these
+ * The words of ARCHITECTURE.md as types. Every other file speaks of services, units, instances, desired and observed in these
  * shapes. Nothing here does anything; payloads that cross ZooKeeper are parsed into these types by `payloads.ts`.
  */
 

@@ -1,4 +1,4 @@
-/** Paths of the znodes (DESIGN §4), below the chroot, and how much one may hold. */
+/** Paths of the znodes (ARCHITECTURE.md), below the chroot, and how much one may hold. */
 import { MAX_PAYLOAD_BYTES } from './store.ts';
 
 export const ELECTION = '/election';

@@ -23,7 +23,7 @@ function keysOf(service: Service): Key[] {
   }));
 }
 
-/** The rule of DESIGN, said once more, for one unit on one host. */
+/** The rule, said once more, for one unit on one host. */
 function allowed(key: Key, host: HostView, input: PlacementInput): boolean {
   if (host.excluded.has(key.unit) || host.state === 'draining') return false;
   if (key.force !== undefined && key.force !== host.name) return false;
