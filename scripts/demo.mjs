@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundle } from './bundle.mjs';
 import { root, setUp } from './setup.mjs';
 
 const args = process.argv.slice(2);
@@ -10,17 +11,7 @@ const outfile = join(root, 'dist/demo.mjs');
 const isCommand = args[0] !== undefined && !args[0].startsWith('-');
 if (!isCommand || !existsSync(outfile)) {
   setUp();
-  const { build } = await import('esbuild');
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['test/demo/main.ts'],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    logLevel: 'warning',
-  });
+  await bundle('test/demo/main.ts', 'dist/demo.mjs');
 }
 const demo = spawn(process.execPath, [outfile, ...args], { cwd: root, stdio: 'inherit' });
 // Ctrl-C reaches the demo by itself; this process waits until it has tidied up.

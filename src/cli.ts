@@ -1,5 +1,6 @@
 /** The command line: what is asked for, and which file under `cli/` does it. */
 import { Command, CommanderError } from 'commander';
+import { messageOf } from './shared/error-text.ts';
 
 const DEFAULT_CONFIG = '/etc/servicewatcher/config.yml';
 /** Set when the program is built, from package.json. */
@@ -78,6 +79,6 @@ program.parseAsync().catch((error: unknown) => {
     exitWith(error.exitCode === 0 ? 0 : 2);
     return;
   }
-  process.stderr.write(`servicewatcher: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`servicewatcher: ${messageOf(error)}\n`);
   exitWith(1);
 });

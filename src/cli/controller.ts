@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { startDaemon } from '../daemon.ts';
 import { renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
+import { messageOf, stackOf } from '../shared/error-text.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { isNotified, notify, watchdogIntervalMs } from '../shared/notify.ts';
 
@@ -24,7 +25,7 @@ export async function controller(
   for (const warning of parsed.warnings) log.warn(renderProblem(file, warning));
   // a bug that nobody caught: systemd starts us again, and all units run on
   const die = (error: unknown) => {
-    log.error(`internal error, ending: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    log.error(`internal error, ending: ${stackOf(error)}`);
     process.exit(70);
   };
   process.on('uncaughtException', die);
@@ -42,7 +43,7 @@ async function run(config: Parameters<typeof startDaemon>[0], software: string, 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop());
   process.on('SIGHUP', () => reload());
   const daemon = await startDaemon(config, software, log).catch((error: unknown) => {
-    log.error(`cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    log.error(`cannot start: ${messageOf(error)}`);
     return undefined;
   });
   if (!daemon) return 1;

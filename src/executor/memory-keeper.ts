@@ -1,4 +1,5 @@
 /** Keeps the memory file up to date: changes that come while it is being written become one more write. */
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 
@@ -30,7 +31,7 @@ export class MemoryKeeper {
     try {
       await this.file.save(this.remembered());
     } catch (error) {
-      this.log.error(`the state file could not be written: ${error instanceof Error ? error.message : String(error)}`);
+      this.log.error(`the state file could not be written: ${messageOf(error)}`);
     }
   }
 }

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../shared/error-text.ts';
 import type { DesiredUnit, Failure } from '../shared/model.ts';
 import { substitute } from '../shared/prestart-text.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';
@@ -70,7 +71,7 @@ export class Prestart {
       );
       return this.result(unit, outcome);
     } catch (error) {
-      return { kind: 'unknown', why: error instanceof Error ? error.message : String(error) };
+      return { kind: 'unknown', why: messageOf(error) };
     } finally {
       await rm(file, { force: true });
     }

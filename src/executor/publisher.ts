@@ -4,6 +4,7 @@
  */
 import { type Clock, delay } from '../shared/clock.ts';
 import { claimEphemeral } from '../shared/ephemeral.ts';
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
@@ -100,9 +101,7 @@ export class Publisher {
       } catch (error) {
         this.written = undefined;
         if (this.abort.signal.aborted) return;
-        this.log.warn(
-          `${observedPath(this.host)} could not be written: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        this.log.warn(`${observedPath(this.host)} could not be written: ${messageOf(error)}`);
         await delay(this.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
       }
     }

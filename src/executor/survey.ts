@@ -2,6 +2,7 @@
  * Asks systemd for the states of the units of interest: for all of them when told to and on a slow tick, as a check behind the
  * signals, and otherwise only for those that are not known yet.
  */
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitTable } from './unit-table.ts';
@@ -49,7 +50,7 @@ export class Survey {
       this.done ||= at.final;
     } catch (error) {
       this.due = true;
-      this.log.warn(`systemd did not list the units: ${error instanceof Error ? error.message : String(error)}`);
+      this.log.warn(`systemd did not list the units: ${messageOf(error)}`);
     }
   }
 }

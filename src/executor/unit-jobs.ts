@@ -3,6 +3,7 @@
  * What came of an action is told to the unit table and seen in the next pass; nothing here decides.
  */
 import { type Clock, delay } from '../shared/clock.ts';
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DesiredUnit } from '../shared/model.ts';
 import { type Action, type StopReason, valuesKey } from './diff.ts';
@@ -122,7 +123,7 @@ export class UnitJobs {
 
   private complain(unit: string, error: unknown): void {
     if (this.abort.signal.aborted) return;
-    this.deps.log.warn(`${unit}: ${error instanceof Error ? error.message : String(error)}; tried again`, { unit });
+    this.deps.log.warn(`${unit}: ${messageOf(error)}; tried again`, { unit });
   }
 
   private handle(action: Action): Promise<void> {

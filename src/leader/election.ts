@@ -6,7 +6,7 @@
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { decodeEpoch, encodeElectionEntry, encodeEpoch } from '../shared/payloads.ts';
-import { type Operation, type SessionState, type Store, StoreError, type Watch } from '../shared/store.ts';
+import { isStoreError, type Operation, type SessionState, type Store, type Watch } from '../shared/store.ts';
 import { ELECTION, ELECTION_PREFIX, EPOCH } from '../shared/znodes.ts';
 
 /** One term of leadership. */
@@ -264,10 +264,10 @@ async function removeIfThere(store: Store, path: string): Promise<void> {
   try {
     await store.remove(path);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'no-node')) throw error;
+    if (!isStoreError(error, 'no-node')) throw error;
   }
 }
 
 function ignoreNodeExists(error: unknown): void {
-  if (!(error instanceof StoreError && error.code === 'node-exists')) throw error;
+  if (!isStoreError(error, 'node-exists')) throw error;
 }

@@ -2,7 +2,7 @@
  * Claims an ephemeral znode for the present session, taking it over from an earlier session where that is right: one
  * transaction removes the old znode and creates the new one, so that nobody ever sees it missing.
  */
-import { type Store, StoreError, type Znode } from './store.ts';
+import { isStoreError, type Store, type Znode } from './store.ts';
 
 export type Claim = { readonly kind: 'claimed' } | { readonly kind: 'held'; readonly by: Znode };
 
@@ -39,7 +39,7 @@ export async function claimEphemeral(
       ]);
       return { kind: 'claimed' };
     } catch (error) {
-      const changed = error instanceof StoreError && (error.code === 'no-node' || error.code === 'node-exists');
+      const changed = isStoreError(error, 'no-node', 'node-exists');
       if (!changed || attempt >= TRIES) throw error;
     }
   }

@@ -4,6 +4,7 @@
  * the next tick or event: it never ends the loop.
  */
 import type { Clock } from './clock.ts';
+import { stackOf } from './error-text.ts';
 import type { Logger } from './log.ts';
 
 export interface LoopOptions {
@@ -71,7 +72,7 @@ export class Loop {
       await this.options.pass();
     } catch (error) {
       failed = true;
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const reason = stackOf(error);
       this.options.log.error(`${this.options.name}: a pass failed and is tried again: ${reason}`);
     }
     this.running = false;

@@ -4,6 +4,7 @@
  */
 import { type Clock, delay } from './clock.ts';
 import { claimEphemeral } from './ephemeral.ts';
+import { messageOf } from './error-text.ts';
 import type { Logger } from './log.ts';
 import type { Member } from './model.ts';
 import { decodeMember, encodeMember } from './payloads.ts';
@@ -92,9 +93,7 @@ export class Membership {
         return;
       } catch (error) {
         if (this.ended) return;
-        this.options.log.warn(
-          `joining the cluster failed: ${error instanceof Error ? error.message : String(error)}; tried again`,
-        );
+        this.options.log.warn(`joining the cluster failed: ${messageOf(error)}; tried again`);
         await delay(this.options.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
       }
     }

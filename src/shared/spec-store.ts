@@ -4,7 +4,7 @@
  */
 import type { Spec, SpecRecord } from './model.ts';
 import { decodeSpecRecord, encodeSpecRecord } from './payloads.ts';
-import { type Store, StoreError } from './store.ts';
+import { isStoreError, type Store } from './store.ts';
 import { MAX_DATA_BYTES, SPEC } from './znodes.ts';
 
 export interface Proposal {
@@ -74,7 +74,7 @@ export async function proposeSpec(store: Store, proposal: Proposal): Promise<Pro
     try {
       return await proposeOnce(store, proposal);
     } catch (error) {
-      const overtaken = error instanceof StoreError && ['bad-version', 'node-exists', 'no-node'].includes(error.code);
+      const overtaken = isStoreError(error, 'bad-version', 'node-exists', 'no-node');
       if (!overtaken || attempt >= TRIES) throw error;
     }
   }

@@ -50,6 +50,11 @@ export class StoreError extends Error {
   }
 }
 
+/** True for a rejection of ours with one of these codes. */
+export function isStoreError(error: unknown, ...codes: readonly StoreErrorCode[]): error is StoreError {
+  return error instanceof StoreError && codes.includes(error.code);
+}
+
 /** A znode as read. */
 export interface Znode {
   readonly path: string;

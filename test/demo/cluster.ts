@@ -1,4 +1,5 @@
 /** Three hosts and three ZooKeeper servers that run the example configuration with units that only sleep. */
+import { exampleFile } from '../fixtures/original-file.ts';
 import type { Host } from '../harness/host.ts';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { Lab } from '../harness/lab.ts';
@@ -13,32 +14,9 @@ export const EXPECTED: ReadonlyMap<string, { readonly count: number; readonly on
   ['dummy_multi@3.service', { count: 3 }],
 ]);
 
+/** The original's own example, with its global service switched on and its forced instance on one of these hosts. */
 function exampleConfig(quorum: string): string {
-  return `---
-zookeeper:
-  quorum: ${quorum}
-  timings:
-    loop_tick: 0.5
-    failed_loop_tick: 1.0
-    partitioner_boundary: 1.0
-    partitioner_reaction: 0.2
-services:
-  - name: dummy_global
-    enabled: true
-    type: global
-  - name: dummy_shared
-    prestart: |
-      #!/bin/bash
-      echo "dummy_multi@3 is running on {instance:dummy_multi@3}"
-    count: 2
-  - name: dummy_multi
-    force:
-      '1': w2
-    instances:
-      '1': 1
-      '2': 2
-      '3': 3
-`;
+  return exampleFile(quorum).replace('enabled: false', 'enabled: true').replace('worker2', 'w2');
 }
 
 /** Boots the machines and starts the daemon on every host. On failure nothing is left behind. */

@@ -1,10 +1,10 @@
 /** Where services run, by the kind that they are declared as. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { exampleFile } from '../fixtures/original-file.ts';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { sleeping } from '../harness/units.ts';
 import { Cluster } from './cluster.ts';
-import { exampleFile } from './example-file.ts';
 
 const ALL = ['w1', 'w2', 'w3', 'w4', 'w5'];
 

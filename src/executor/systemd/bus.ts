@@ -6,6 +6,7 @@
 import { Duplex } from 'node:stream';
 import { DBusError, Message, type MessageBus, MessageType, sessionBus, Variant } from 'dbus-next';
 import type { Clock } from '../../shared/clock.ts';
+import { messageOf, stackOf } from '../../shared/error-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
 import { CallQueue } from './call-queue.ts';
@@ -99,14 +100,14 @@ export function openBus(options: BusOptions): Promise<Bus> {
     stream.once('close', () => end('the bus closed the connection'));
     // One unreadable message from any peer is such an error, too: it must not cost an open connection.
     bus.on('error', (error: unknown) => {
-      if (phase === 'opening') end(describe(error));
-      else options.log.debug('dbus-next reported an error', { error: describe(error) });
+      if (phase === 'opening') end(messageOf(error));
+      else options.log.debug('dbus-next reported an error', { error: messageOf(error) });
     });
     bus.on('message', (message) => {
       if (phase === 'opening' && message.type === MessageType.ERROR) {
         // dbus-next turns a refused Hello into an unhandled rejection, so the answer must not reach its handler.
         message.replySerial = '';
-        end(`the bus refused the connection: ${describe(message.body[0] ?? message.errorName)}`);
+        end(`the bus refused the connection: ${messageOf(message.body[0] ?? message.errorName)}`);
       }
       if (phase === 'open' && message.type === MessageType.SIGNAL) {
         guard(options.log, 'a D-Bus signal', () => options.onSignal(message));
@@ -161,7 +162,7 @@ function surviveUnreadableMessages(stream: Duplex, log: Logger): void {
           Reflect.apply(listener, stream, []);
           return;
         } catch (error) {
-          log.warn('Skipped a D-Bus message that cannot be decoded', { error: describe(error) });
+          log.warn('Skipped a D-Bus message that cannot be decoded', { error: messageOf(error) });
         }
       }
     });
@@ -173,11 +174,7 @@ function guard(log: Logger, what: string, handler: () => void): void {
     handler();
   } catch (error) {
     log.error(`Handling ${what} failed; this is a bug`, {
-      error: error instanceof Error ? error.stack : String(error),
+      error: stackOf(error),
     });
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 /** `Systemd` over D-Bus. */
 import type { Clock } from '../../shared/clock.ts';
+import { messageOf, stackOf } from '../../shared/error-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import { isUnitName } from '../../shared/names.ts';
 import type { ExitInfo, JobOutcome, Systemd, SystemdEvents, TransientCommand, UnitState } from '../systemd.ts';
@@ -159,7 +160,7 @@ class SystemdOverDBus implements Systemd {
       await this.#clear(unit, new AbortController().signal);
     } catch (error) {
       this.#options.log.warn(`Could not stop ${unit}, which is no longer wanted; its time limit will`, {
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
     }
   }
@@ -214,7 +215,7 @@ class SystemdOverDBus implements Systemd {
     try {
       handler();
     } catch (error) {
-      const stack = error instanceof Error ? error.stack : String(error);
+      const stack = stackOf(error);
       this.#options.log.error(`The handler of ${event} failed; this is a bug`, { error: stack });
     }
   }

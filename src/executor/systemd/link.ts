@@ -1,5 +1,6 @@
 /** Keeps a session with systemd open for as long as the program runs: opens it, and opens another whenever one ends. */
 import { type Clock, delay } from '../../shared/clock.ts';
+import { messageOf } from '../../shared/error-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Bus, BusSignal } from './bus.ts';
 import { openSession } from './session.ts';
@@ -62,7 +63,7 @@ export class Link {
         await delay(clock, wait, closing).catch(() => undefined);
       } catch (error) {
         if (closing.aborted) return;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         if (why !== this.#whyDown) log.warn('Cannot reach systemd over D-Bus; trying until it answers', { error: why });
         this.#whyDown = why;
         await delay(clock, wait, closing).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** Reads a configuration file from disk. */
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { messageOf } from '../error-text.ts';
 import type { ParsedConfig } from './config.ts';
 import { parseConfig } from './parse-config.ts';
 
@@ -34,7 +35,7 @@ function reason(error: unknown): string {
     case 'EISDIR':
       return 'it is a directory';
     default:
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
   }
 }
 

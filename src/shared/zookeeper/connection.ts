@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
-import { type SessionState, StoreError, type StoreErrorCode } from '../store.ts';
+import type { SessionState } from '../store.ts';
 import { NODE_EXISTS, type Outcome, type WatchEvent } from './calls.ts';
 import { type Call, calls } from './client.ts';
 import { Dialer } from './dialer.ts';
@@ -207,9 +207,4 @@ export class Connection {
       }
     }
   }
-}
-
-/** True for a rejection of ours with one of these codes. */
-export function isStoreError(error: unknown, ...codes: readonly StoreErrorCode[]): error is StoreError {
-  return error instanceof StoreError && codes.includes(error.code);
 }

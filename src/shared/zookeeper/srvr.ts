@@ -1,4 +1,5 @@
 /** What one ZooKeeper server says about itself, by the four-letter word `srvr`, the only one that is allowed by default. */
+import { messageOf } from '../error-text.ts';
 import { fourLetterWord } from './four-letter-word.ts';
 
 export type ServerRole = 'leader' | 'follower' | 'observer' | 'standalone';
@@ -49,7 +50,7 @@ export async function askServer(address: string, deadlineMs: number): Promise<Se
       await fourLetterWord(address.slice(0, colon), Number(address.slice(colon + 1)), 'srvr', deadlineMs),
     );
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return { kind: 'unreachable', why: why.replace(/^ZooKeeper server \S+, command srvr: /, '') };
   }
 }

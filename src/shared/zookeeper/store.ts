@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import { compare } from '../names.ts';
 import {
   type CreateMode,
+  isStoreError,
   type Operation,
   type OperationResult,
   type SessionState,
@@ -15,7 +16,7 @@ import {
 import type { WireOperation, WireResult, ZnodeStat } from './calls.ts';
 import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from './checks.ts';
 import { calls } from './client.ts';
-import { Connection, isStoreError } from './connection.ts';
+import { Connection } from './connection.ts';
 import { Chroot, parentOf } from './paths.ts';
 import type { Lane } from './request-queue.ts';
 import { Watches } from './watches.ts';

@@ -7,9 +7,8 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
-import type { Watch } from '../store.ts';
+import { isStoreError, type Watch } from '../store.ts';
 import type { WatchEvent } from './calls.ts';
-import { isStoreError } from './connection.ts';
 
 /** Of the requests in flight, reads of watches take at most half, so that thousands of them delay nothing else. */
 const MAX_READS = 128;

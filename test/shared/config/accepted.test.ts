@@ -5,6 +5,7 @@ import { parseConfig } from '../../../src/shared/config/parse-config.ts';
 import { digestOf } from '../../../src/shared/digest.ts';
 import type { Service } from '../../../src/shared/model.ts';
 import { unitsOf } from '../../../src/shared/names.ts';
+import { exampleFile } from '../../fixtures/original-file.ts';
 
 const HEAD = 'zookeeper: {quorum: zk1}\n';
 
@@ -21,32 +22,7 @@ const zookeeper = (settings: string): Config['zookeeper'] =>
   accept(`zookeeper: {${settings}}\nservices: []`).config.zookeeper;
 const top = (settings: string): Config => accept(`${HEAD}services: []\n${settings}`).config;
 
-/** The development file of the original, as its document shows it. */
-const ORIGINAL = `---
-zookeeper:
-  quorum: zookeeper_quorum_replace_me
-  timings:
-    loop_tick: 0.5
-    failed_loop_tick: 1.0
-    partitioner_boundary: 1.0
-    partitioner_reaction: 0.2
-services:
-  - name: dummy_global
-    enabled: false
-    type: global
-  - name: dummy_shared
-    prestart: |
-      #!/bin/bash
-      echo "dummy_multi@3 is running on {instance:dummy_multi@3}"
-    count: 2
-  - name: dummy_multi
-    force:
-      '1': worker2
-    instances:
-      '1': 1
-      '2': 2
-      '3': 3
-`;
+const ORIGINAL = exampleFile('zookeeper_quorum_replace_me');
 
 describe('files of the original', () => {
   test("the document's example works as it stands, without a warning", () => {
