@@ -4,6 +4,9 @@
  */
 import type { ActiveState, LoadState } from '../shared/model.ts';
 
+/** What the names of all guards begin with. */
+export const GUARD_PREFIX = 'servicewatcher-guard-';
+
 /** A unit as systemd lists it. */
 export interface UnitState {
   readonly unit: string;
@@ -56,6 +59,21 @@ export interface TransientCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/**
+ * A transient service that waits, then stops units, then kills what is left of them, unless it is ended before: it does so
+ * when this process is frozen or dead, too.
+ */
+export interface Guard {
+  /** Name of the transient service; no two guards may have the same. */
+  readonly unit: string;
+  /** Units that it stops; at least one. */
+  readonly units: readonly string[];
+  /** From its start to the stop of the units. */
+  readonly afterMs: number;
+  /** From the stop to SIGKILL for whatever processes of theirs are left. */
+  readonly stopMs: number;
+}
+
 export interface SystemdEvents {
   /** Connected (again) to the bus: everything may have changed. */
   readonly onConnected: () => void;
@@ -83,5 +101,11 @@ export interface Systemd {
    * the same name that is left from before is stopped or reset first. When aborted, it is stopped, then this rejects.
    */
   run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome>;
+  /** Starts a guard; resolves when it runs: it counts from before that moment. Rejects when systemd refuses it. */
+  startGuard(guard: Guard): Promise<void>;
+  /** Ends a guard; one that is over, or never was, is no error. */
+  endGuard(unit: string): Promise<void>;
+  /** Names of all guards that run, those of earlier processes included: units whose names begin with `GUARD_PREFIX`. */
+  guards(): Promise<string[]>;
   close(): Promise<void>;
 }
