@@ -42,7 +42,7 @@ export class FakeHost {
   readonly systemd: FakeSystemd;
   readonly memory = new FakeMemory();
   readonly log = new MemoryLog();
-  /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, as asked for by the daemons of this host, in order. */
+  /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, `guard UNIT…`, as asked for by the daemons of this host, in order. */
   readonly asked: string[] = [];
   readonly drift: string[] = [];
   machineId: string;
@@ -89,6 +89,12 @@ export class FakeHost {
         asked.push(`run ${command.unit}`);
         return systemd.run(command, signal);
       },
+      startGuard: (guard) => {
+        asked.push(`guard ${guard.units.join(' ')}`);
+        return systemd.startGuard(guard);
+      },
+      endGuard: (unit) => systemd.endGuard(unit),
+      guards: () => systemd.guards(),
       close: () => systemd.close(),
     };
   }

@@ -1,6 +1,7 @@
 /** A connection to the fake systemd: calls are answered and signals arrive a moment later, in order, until it breaks. */
 import type {
   ExitInfo,
+  Guard,
   JobOutcome,
   Systemd,
   SystemdEvents,
@@ -105,6 +106,19 @@ export class FakeConnection implements Systemd {
       }
       throw error;
     }
+  }
+
+  async startGuard(guard: Guard): Promise<void> {
+    for (const unit of [guard.unit, ...guard.units]) checked(unit);
+    await this.#call(() => this.#systemd.guards.start(guard));
+  }
+
+  async endGuard(unit: string): Promise<void> {
+    await this.#call(() => this.#systemd.guards.end(checked(unit)));
+  }
+
+  async guards(): Promise<string[]> {
+    return await this.#call(() => this.#systemd.guards.names);
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Clock } from '../../src/shared/clock.ts';
 import type { LoadState } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 import { FakeConnection } from './systemd-connection.ts';
+import { FakeGuards } from './systemd-guard.ts';
 import { FakeRefusal } from './systemd-refusal.ts';
 import { type CommandScript, STEADY, type UnitScript } from './systemd-script.ts';
 import { type FakeJob, FakeUnit } from './systemd-unit.ts';
@@ -20,12 +21,22 @@ export class FakeSystemd {
   readonly #transient = new Set<string>();
   readonly #connections = new Set<FakeConnection>();
   readonly #aliases = new Map<string, string>();
+  readonly #guards: FakeGuards;
   #busUp = true;
   /** What a transient command does; by default it succeeds after 5 ms. */
   onCommand: (command: TransientCommand) => CommandScript = () => ({ afterMs: 5, exitStatus: 0 });
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#guards = new FakeGuards(clock, {
+      stop: (unit) => void this.unit(unit)?.stop(),
+      kill: (unit, signal) => this.kill(unit, signal),
+    });
+  }
+
+  /** The guards that run, whoever started them. */
+  get guards(): FakeGuards {
+    return this.#guards;
   }
 
   /** Writes a unit file (a template: `name@.service`) and makes systemd read it. Left out parts are those of STEADY. */
@@ -85,6 +96,7 @@ export class FakeSystemd {
 
   /** The host loses power: units and connections are gone without a word. What `define` wrote is there at the next boot. */
   powerOff(): void {
+    this.#guards.vanish();
     for (const unit of this.#units.values()) unit.vanish();
     this.#units.clear();
     this.#transient.clear();

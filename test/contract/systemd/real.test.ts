@@ -3,6 +3,7 @@ import { Lab } from '../../harness/lab.ts';
 import { describeOnHosts } from '../../harness/requirements.ts';
 import { connectionCases } from './connection-cases.ts';
 import { failureCases } from './failure-cases.ts';
+import { guardCases } from './guard-cases.ts';
 import { KeptLog, realRig } from './real-rig.ts';
 import type { Rig } from './rig.ts';
 import { unitCases } from './unit-cases.ts';
@@ -22,5 +23,6 @@ describeOnHosts('the systemd of a host', () => {
 
   describe('its units', () => unitCases(() => rig));
   describe('its failures', () => failureCases(() => rig));
+  describe('its guards', () => guardCases(() => rig));
   describe('its connection', () => connectionCases(() => rig));
 });

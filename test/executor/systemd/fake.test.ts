@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { connectionCases } from '../../contract/systemd/connection-cases.ts';
 import { failureCases } from '../../contract/systemd/failure-cases.ts';
 import { fakeRig } from '../../contract/systemd/fake-rig.ts';
+import { guardCases } from '../../contract/systemd/guard-cases.ts';
 import type { Rig } from '../../contract/systemd/rig.ts';
 import { unitCases } from '../../contract/systemd/unit-cases.ts';
 
@@ -14,5 +15,6 @@ describe('the fake systemd', () => {
 
   describe('its units', () => unitCases(() => rig));
   describe('its failures', () => failureCases(() => rig));
+  describe('its guards', () => guardCases(() => rig));
   describe('its connection', () => connectionCases(() => rig));
 });
