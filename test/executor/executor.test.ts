@@ -509,6 +509,9 @@ describe('an executor whose jobs systemd does not carry out', () => {
       resetFailed: (name) => systemd.resetFailed(name),
       exitInfo: (name) => systemd.exitInfo(name),
       run: (command, signal) => systemd.run(command, signal),
+      startGuard: (guard) => systemd.startGuard(guard),
+      endGuard: (name) => systemd.endGuard(name),
+      guards: () => systemd.guards(),
       close: () => systemd.close(),
       ...changes,
     } satisfies Systemd;
