@@ -1,4 +1,5 @@
 /** A client of the pretended ensemble: its states, its requests, and what happens to them when the link fails. */
+import { isolationTiming } from '../../src/shared/isolation-timing.ts';
 import { compare } from '../../src/shared/names.ts';
 import {
   type CreateMode,
@@ -35,15 +36,17 @@ export class FakeStore implements Store {
   private current: SessionState = { kind: 'connecting' };
   private session: string | undefined;
   private readonly listeners = new Set<(state: SessionState) => void>();
+  private readonly confirmationListeners = new Set<(confirmedAt: number) => void>();
   private readonly pending = new Set<Pending>();
   private readonly link: FakeLink;
   private readonly watches: Watches;
   private dialling = false;
   private killed = false;
-  /** When the connection was last known to be whole. */
+  /** Sending time of the newest request that was answered. */
   private confirmedAt = 0;
   private losingAnswer = false;
   private cancelSuspension = () => {};
+  private cancelPing = () => {};
   private finishClose: (() => void) | undefined;
 
   constructor(
@@ -63,6 +66,12 @@ export class FakeStore implements Store {
     const own = (state: SessionState) => listener(state);
     this.listeners.add(own);
     return () => void this.listeners.delete(own);
+  }
+
+  onConfirmed(listener: (confirmedAt: number) => void): () => void {
+    const own = (confirmedAt: number) => listener(confirmedAt);
+    this.confirmationListeners.add(own);
+    return () => void this.confirmationListeners.delete(own);
   }
 
   get(path: string): Promise<Znode | undefined> {
@@ -158,19 +167,10 @@ export class FakeStore implements Store {
       return;
     }
     this.link.silence();
-    if (this.session !== undefined) this.ensemble.loseSight(this.session);
-    this.confirmedAt = this.ensemble.clock.now();
-    this.cancelSuspension();
-    this.cancelSuspension = this.ensemble.clock.after((this.timeoutMs * 2) / 3, () => {
-      this.link.abandon();
-      this.suspend('no answer for two thirds of the session timeout');
-    });
   }
 
   /** The cable is whole again. */
   heal(): void {
-    this.cancelSuspension();
-    if (this.session !== undefined && this.current.kind === 'connected') this.ensemble.resumeSession(this.session);
     this.link.heal();
     this.dial();
   }
@@ -183,10 +183,11 @@ export class FakeStore implements Store {
   /** The process dies: it neither says nor hears anything any more; its session runs out. */
   kill(): void {
     this.killed = true;
+    this.cancelPing();
     this.cancelSuspension();
-    if (this.session !== undefined) this.ensemble.loseSight(this.session);
     this.link.reset();
     this.listeners.clear();
+    this.confirmationListeners.clear();
     this.watches.closeAll();
     this.ensemble.forget(this);
   }
@@ -194,8 +195,6 @@ export class FakeStore implements Store {
   /** The server ends the connection. */
   onReset(why: string): void {
     if (this.killed) return;
-    if (this.session !== undefined) this.ensemble.loseSight(this.session);
-    this.confirmedAt = this.ensemble.clock.now();
     this.link.abandon();
     this.suspend(why);
   }
@@ -221,7 +220,7 @@ export class FakeStore implements Store {
   private shakeHands(): void {
     if (this.current.kind === 'connected') return;
     const session = this.session ?? this.ensemble.openSession(this, this.timeoutMs);
-    if (!this.ensemble.resumeSession(session)) {
+    if (!this.ensemble.touch(session)) {
       this.session = undefined;
       for (const entry of [...this.pending]) entry.fail('session-lost');
       if (this.finishClose !== undefined) this.finishClose();
@@ -234,7 +233,10 @@ export class FakeStore implements Store {
       this.endSession(session);
       return;
     }
+    const now = this.ensemble.clock.now();
     this.become({ kind: 'connected', session, timeoutMs: this.timeoutMs, server: 'fake' });
+    this.confirm(now);
+    this.ping();
     for (const entry of [...this.pending]) entry.send();
     this.watches.connected();
   }
@@ -246,7 +248,34 @@ export class FakeStore implements Store {
     });
   }
 
+  /** As the real client does: what is answered tells how long the session lives at least. */
+  private ping(): void {
+    const { clock } = this.ensemble;
+    const sentAt = clock.now();
+    const { session } = this;
+    this.link.send('request', () => {
+      if (session === undefined || !this.ensemble.touch(session)) return;
+      this.link.send('answer', () => this.confirm(sentAt));
+    });
+    this.cancelPing = clock.after(isolationTiming(this.timeoutMs).pingMs, () => this.ping());
+  }
+
+  private confirm(sentAt: number): void {
+    if (this.killed || this.current.kind !== 'connected') return;
+    this.confirmedAt = Math.max(this.confirmedAt, sentAt);
+    const { clock } = this.ensemble;
+    const { suspectMs } = isolationTiming(this.timeoutMs);
+    this.cancelSuspension();
+    this.cancelSuspension = clock.after(this.confirmedAt + suspectMs - clock.now(), () => {
+      this.link.abandon();
+      this.suspend('no answer for half of the session timeout');
+    });
+    for (const listener of [...this.confirmationListeners])
+      if (this.confirmationListeners.has(listener)) listener(this.confirmedAt);
+  }
+
   private suspend(why: string): void {
+    this.cancelPing();
     this.cancelSuspension();
     for (const entry of [...this.pending]) if (entry.sent) entry.fail('connection-loss');
     if (this.current.kind === 'connected') {

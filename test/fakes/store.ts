@@ -90,17 +90,11 @@ export class FakeEnsemble {
     return id;
   }
 
-  /** The session's client is heard of again; false when the session is gone. */
-  resumeSession(id: string): boolean {
-    const session = this.sessions.get(id);
-    session?.cancelExpiry();
-    return session !== undefined;
-  }
-
-  /** Nothing is heard of the session's client any more: its time runs. */
-  loseSight(id: string): void {
+  /** The session's client is heard of: its time begins anew. False when the session is gone. */
+  touch(id: string): boolean {
     const session = this.sessions.get(id);
     if (session !== undefined && this.serving) this.awaitExpiry(session);
+    return session !== undefined;
   }
 
   /** Removes the session and its ephemerals. */

@@ -38,6 +38,7 @@ export class Connection {
   private readonly dialer: Dialer;
   private readonly queue: RequestQueue;
   private readonly listeners = new Set<(state: SessionState) => void>();
+  private readonly confirmationListeners = new Set<(confirmedAt: number) => void>();
   private current: SessionState = { kind: 'connecting' };
   private client: SessionClient;
   /** Session whose chroot was seen to exist. */
@@ -71,6 +72,12 @@ export class Connection {
     const own = (state: SessionState) => listener(state);
     this.listeners.add(own);
     return () => void this.listeners.delete(own);
+  }
+
+  onConfirmed(listener: (confirmedAt: number) => void): () => void {
+    const own = (confirmedAt: number) => listener(confirmedAt);
+    this.confirmationListeners.add(own);
+    return () => void this.confirmationListeners.delete(own);
   }
 
   /** As `RequestQueue.submit`, with the session timeout as deadline. */
@@ -116,6 +123,7 @@ export class Connection {
     const base = { sessionTimeoutMs, clock, log, dialer: this.dialer };
     return new SessionClient(zxid === undefined ? base : { ...base, zxid }, {
       connected: (session, timeoutMs, server) => this.onConnected(session, timeoutMs, server),
+      confirmed: (sentAt) => this.onConfirmation(sentAt),
       disconnected: (why) => this.onDisconnected(why),
       expired: () => this.onExpired(),
       watch: (event) => this.hooks.watchEvent(event),
@@ -134,6 +142,7 @@ export class Connection {
       this.options.log.info('connected to ZooKeeper', { server, session, timeoutMs });
       this.become({ kind: 'connected', session, timeoutMs, server });
       if (this.current.kind !== 'connected') return;
+      this.onConfirmation(this.client.confirmedAt);
       this.queue.attach(this.client);
       this.hooks.attached();
     };
@@ -198,10 +207,19 @@ export class Connection {
   private become(state: SessionState): void {
     if (this.current.kind === 'closed') return;
     this.current = state;
-    for (const listener of [...this.listeners]) {
-      if (!this.listeners.has(listener)) continue;
+    this.tell(this.listeners, state);
+  }
+
+  /** Not before the session was announced: until then nobody knows which one is confirmed. */
+  private onConfirmation(confirmedAt: number): void {
+    if (this.current.kind === 'connected') this.tell(this.confirmationListeners, confirmedAt);
+  }
+
+  private tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+    for (const listener of [...listeners]) {
+      if (!listeners.has(listener)) continue;
       try {
-        listener(state);
+        listener(value);
       } catch (error) {
         this.options.log.error('a listener to the state of ZooKeeper failed; this is a bug', { error: String(error) });
       }

@@ -2,11 +2,12 @@
  * One ZooKeeper session, on one connection after another. Sockets, pings, time limits and the choice of a server are
  * ours; of the library only the wire format and the matching of replies are used (`client.ts`).
  *
- * Invariants: connected is said only while an answer to something sent within the last ⅔ of the session timeout has come;
+ * Invariants: connected is said only while an answer to something sent within the last half of the session timeout has come;
  * every request gets exactly one outcome; nothing that a server sends makes this throw.
  */
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
+import { isolationTiming } from '../isolation-timing.ts';
 import type { Logger } from '../log.ts';
 import { CONNECTION_LOSS, type Outcome, type WatchEvent } from './calls.ts';
 import {
@@ -25,6 +26,8 @@ import { FrameSplitter } from './frames.ts';
 export interface SessionEvents {
   /** `session` in hex; `timeoutMs` as granted. Called again after each reconnect. */
   connected(session: string, timeoutMs: number, server: string): void;
+  /** Sending time of the newest request that was answered; it rises from call to call. */
+  confirmed(sentAt: number): void;
   disconnected(why: string): void;
   /** The session is gone for certain; this object is of no more use. */
   expired(): void;
@@ -198,12 +201,12 @@ export class SessionClient {
     if (session !== undefined && online) this.events.connected(session, this.manager.sessionTimeout, this.server);
   }
 
-  /** Four in a timeout, so that an answer may take 5/12 of it before the session counts as suspended. */
+  /** Often enough that an answer may take a third of the timeout before the session counts as suspended. */
   private ping(): void {
     if (!this.connected) return;
     this.pingsSent.push(this.options.clock.now());
     this.manager.queue(pingRequest());
-    this.cancelTimers[0] = this.options.clock.after(this.manager.sessionTimeout / 4, () => this.ping());
+    this.cancelTimers[0] = this.options.clock.after(this.timing().pingMs, () => this.ping());
   }
 
   private onPong(): void {
@@ -219,7 +222,9 @@ export class SessionClient {
   }
 
   private confirm(sentAt: number): void {
-    this.newestConfirmed = Math.max(this.newestConfirmed, sentAt);
+    if (sentAt <= this.newestConfirmed) return;
+    this.newestConfirmed = sentAt;
+    this.events.confirmed(sentAt);
   }
 
   private silence(): number {
@@ -227,7 +232,11 @@ export class SessionClient {
   }
 
   private limit(): number {
-    return (this.manager.sessionTimeout * 2) / 3;
+    return this.timing().suspectMs;
+  }
+
+  private timing() {
+    return isolationTiming(this.manager.sessionTimeout);
   }
 
   /** Ends the present connection at once, whatever its state; the library then asks for the next. */

@@ -67,6 +67,10 @@ class ZooKeeperStore implements Store {
     return this.connection.onState(listener);
   }
 
+  onConfirmed(listener: (confirmedAt: number) => void): () => void {
+    return this.connection.onConfirmed(listener);
+  }
+
   get(path: string): Promise<Znode | undefined> {
     return this.read(path, false);
   }

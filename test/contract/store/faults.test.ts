@@ -256,6 +256,7 @@ it('wraps the numbers of its requests before they overflow', async () => {
     { sessionTimeoutMs: 1500, clock: systemClock, log, dialer, firstXid: LAST_XID - 5 },
     {
       connected: () => events.push('connected'),
+      confirmed: () => {},
       disconnected: (why) => events.push(why),
       expired: () => events.push('expired'),
       watch: () => {},
