@@ -5,11 +5,12 @@ import type { FastifyInstance } from 'fastify';
 import { Executor } from './executor/executor.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
+import { endingOf } from './executor/systemd/ending.ts';
 import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
 import { Election } from './leader/election.ts';
 import { Leader } from './leader/leader.ts';
-import { systemClock } from './shared/clock.ts';
+import { delay, systemClock } from './shared/clock.ts';
 import { type Config, renderProblem } from './shared/config/config.ts';
 import { loadConfig } from './shared/config/load-config.ts';
 import { leaderFinder } from './shared/find-leader.ts';
@@ -19,12 +20,18 @@ import { decodeSpecRecord } from './shared/payloads.ts';
 import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
 import type { SessionState } from './shared/store.ts';
 import { SPEC } from './shared/znodes.ts';
+import { Diagnosis } from './shared/zookeeper/diagnosis.ts';
+import { askEnsemble } from './shared/zookeeper/ensemble.ts';
 import { startServer } from './shared/zookeeper/server.ts';
 import { connect } from './shared/zookeeper/store.ts';
 
 /** Longest time that an orderly stop waits for the host's units; the unit file's TimeoutStopSec leaves room for it. */
 const STOP_UNITS_MS = 85_000;
 const EMBEDDED_PORT = 2181;
+/** How long a ZooKeeper server may take to say what it is, while there is no connection to any. */
+const ENSEMBLE_DEADLINE_MS = 1_000;
+/** Longest time that a daemon which is started again takes to end: the session must still be there for the next process. */
+const MAKE_WAY_MS = 1_000;
 
 export interface Daemon {
   /** Resolves when the daemon cannot go on, with the reason; never rejects. */
@@ -33,7 +40,10 @@ export interface Daemon {
   readonly ready: Promise<void>;
   /** Reads the configuration file again; a bad one changes nothing. */
   reload(): Promise<void>;
-  /** Stops the host's units (unless `on_stop: keep`) and leaves the cluster. */
+  /**
+   * Stops the host's units (unless `on_stop: keep`) and leaves the cluster. Where systemd is about to start the daemon
+   * again, the units run on and the host stays a member: the session is left open for the next process to take over.
+   */
   stop(): Promise<void>;
 }
 
@@ -54,11 +64,13 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     markFatal = resolve;
   });
 
+  const systemdAt = initial.systemdBus === undefined ? {} : { address: initial.systemdBus };
   const machineId = (await readFile('/etc/machine-id', 'utf8')).trim();
   const embedded = zookeeper.servers === 'embedded' ? await startEmbedded(initial, log) : undefined;
   const servers = zookeeper.servers === 'embedded' ? [`127.0.0.1:${EMBEDDED_PORT}`] : zookeeper.servers;
   const { chroot, sessionTimeoutMs, timings } = zookeeper;
   const store = connect({ servers, chroot, sessionTimeoutMs, clock, log });
+  const diagnosis = new Diagnosis({ store, clock, log, ask: () => askEnsemble(servers, ENSEMBLE_DEADLINE_MS) });
 
   const metrics = new Metrics(() => ({
     leading: election.leading,
@@ -70,8 +82,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   const executor = new Executor({
     host: host.name,
     store,
-    connectSystemd: (events) =>
-      connectSystemd({ ...(initial.systemdBus !== undefined && { address: initial.systemdBus }), clock, log, events }),
+    connectSystemd: (events) => connectSystemd({ ...systemdAt, clock, log, events }),
     memory: memoryFile(join(initial.stateDir, 'units.json'), log),
     prestartFolder: join(initial.stateDir, 'prestart'),
     clock,
@@ -166,11 +177,19 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     software,
     leading: election.leading,
     ready: membership.joined && executor.systemdConnected,
-    zookeeper: { state: store.state.kind, detail: describeState(store.state) },
+    zookeeper: { state: store.state.kind, detail: describeConnection(store.state, diagnosis.text) },
     systemd: { connected: executor.systemdConnected },
     spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
     observed: executor.observed,
   });
+  /** Ends everything but the session: its znodes hold the host's place until the next process takes them over. */
+  const makeWay = async () => {
+    log.info('systemd starts this daemon again: units run on, the host stays a member');
+    // the election is left, so that another host leads at once, and nobody waits for a candidate that is gone
+    await Promise.allSettled([election.leave(), membership.close(), executor.close(), http.close()]);
+    await embedded?.stop();
+  };
+
   const http = createServer({
     status,
     assignments: () => leader?.assignments,
@@ -205,12 +224,17 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     },
     async stop() {
       specWatch.close();
+      if ((await endingOf(process.pid, { ...systemdAt, clock, log })) === 'restart') {
+        await Promise.race([makeWay(), delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
+        return;
+      }
       leaving = true;
       await membership.refresh();
       await election.leave();
       if (config.onStop === 'stop') await executor.stopUnits(AbortSignal.timeout(STOP_UNITS_MS));
       await membership.close();
       await executor.close();
+      diagnosis.close();
       await store.close();
       unsubscribe();
       await http.close();
@@ -257,6 +281,10 @@ function warnAboutFixedParts(before: Config, after: Config, log: Logger): void {
     if (JSON.stringify(old) === JSON.stringify(now)) continue;
     log.warn(`${after.file}: \`${name}\` has changed and takes effect when the daemon is restarted`);
   }
+}
+
+function describeConnection(state: SessionState, why: string | undefined): string {
+  return why === undefined ? describeState(state) : `${describeState(state)}; ${why}`;
 }
 
 function describeState(state: SessionState): string {

@@ -1,69 +1,62 @@
 /** `servicewatcher ensemble`: each ZooKeeper server's role, and whether there is a quorum. */
 import Table from 'cli-table3';
 import colors from 'picocolors';
-import { askServer, type ServerReport } from '../shared/zookeeper/srvr.ts';
-import { EMBEDDED_SERVER, EXIT, readConfig } from './session.ts';
+import {
+  type AskedServer,
+  askEnsemble,
+  describeEnsemble,
+  type EnsembleState,
+  type EnsembleStatus,
+} from '../shared/zookeeper/ensemble.ts';
+import { EXIT, readConfig, serversOf } from './session.ts';
 
 /** How long a server may take to answer, ms. */
 const DEADLINE_MS = 2_000;
 
-export interface EnsembleStatus {
-  /** Some server leads, or stands alone: requests are served. */
-  readonly quorum: boolean;
-  /** In the order of the configuration. */
-  readonly servers: readonly { readonly server: string; readonly report: ServerReport }[];
-}
-
-/** Prints the table; answers 0 when requests are served, 1 when there is no quorum, 3 when no server can be reached at all. */
+/**
+ * Prints the table, or with `json` an `EnsembleStatus`. Answers 0 when requests are served, 1 when they are not (no quorum,
+ * no leader, or servers that are not one ensemble), 3 when no server answers at all.
+ */
 export async function ensemble(file: string, options: { readonly json: boolean }): Promise<number> {
   const config = await readConfig(file);
   if (!config) return EXIT.usage;
-  const { servers } = config.zookeeper;
-  const addresses = servers === 'embedded' ? [EMBEDDED_SERVER] : servers;
-  const status = summarize(
-    await Promise.all(addresses.map(async (server) => ({ server, report: await askServer(server, DEADLINE_MS) }))),
-  );
+  const status = await askEnsemble(serversOf(config), DEADLINE_MS);
   process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : `${render(status)}\n`);
-  if (status.servers.every(({ report }) => report.kind === 'unreachable')) return EXIT.unreachable;
-  return status.quorum ? EXIT.ok : EXIT.no;
+  return EXIT_CODES[status.state];
 }
 
-/** Whether requests are served. A follower serves only while it has a leader, so one that serves is proof enough. */
-export function summarize(servers: EnsembleStatus['servers']): EnsembleStatus {
-  return { quorum: servers.some(({ report }) => report.kind === 'serving'), servers };
-}
+const EXIT_CODES = {
+  quorum: EXIT.ok,
+  'no-leader': EXIT.no,
+  'no-quorum': EXIT.no,
+  divided: EXIT.no,
+  unreachable: EXIT.unreachable,
+} as const satisfies Record<EnsembleState, number>;
+
+const COLUMNS = ['server', 'role', 'answered in ms', 'latency min/avg/max ms', 'connections', 'zxid', 'version'];
 
 /** The table, and one sentence on the whole. */
 export function render(status: EnsembleStatus): string {
   const table = new Table({
-    head: ['server', 'role', 'latency min/avg/max ms', 'connections', 'zxid', 'version'].map((title) =>
-      colors.bold(title),
-    ),
+    head: COLUMNS.map((title) => colors.bold(title)),
     style: { head: [], border: [] },
   });
-  for (const { server, report } of status.servers) table.push([server, ...cells(report)]);
-  const serving = status.servers.filter(({ report }) => report.kind === 'serving').length;
-  const word = status.quorum
-    ? colors.green(`quorum: ${serving} of ${status.servers.length} servers serve`)
-    : colors.red(`no quorum: none of ${status.servers.length} servers serves; all units run on as they are`);
-  return `${table.toString()}\n${word}`;
+  for (const asked of status.servers) table.push([asked.server, ...cells(asked)]);
+  const paint = status.quorum ? colors.green : colors.red;
+  return `${table.toString()}\n${paint(describeEnsemble(status))}`;
 }
 
-function cells(report: ServerReport): string[] {
+function cells({ report, answeredInMs }: AskedServer): string[] {
+  const answered = answeredInMs.toFixed(1);
   switch (report.kind) {
     case 'serving': {
       const { min, avg, max } = report.latency;
-      return [
-        colors.green(report.role),
-        `${min}/${avg}/${max}`,
-        String(report.connections),
-        report.zxid,
-        report.version,
-      ];
+      const role = colors.green(report.role);
+      return [role, answered, `${min}/${avg}/${max}`, String(report.connections), report.zxid, report.version];
     }
     case 'not-serving':
-      return [colors.yellow('not serving'), '', '', '', ''];
+      return [colors.yellow('not serving'), answered, '', '', '', ''];
     case 'unreachable':
-      return [colors.red(`unreachable: ${report.why}`), '', '', '', ''];
+      return [colors.red(`unreachable: ${report.why}`), '', '', '', '', ''];
   }
 }

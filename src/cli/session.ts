@@ -4,12 +4,15 @@ import { type Config, renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { createLogger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
+import { askEnsemble, describeEnsemble } from '../shared/zookeeper/ensemble.ts';
 import { connect } from '../shared/zookeeper/store.ts';
 
 /** Exit codes of all commands. */
 export const EXIT = { ok: 0, no: 1, usage: 2, unreachable: 3 } as const;
 /** How long a command waits for ZooKeeper, ms. */
 const CONNECT_DEADLINE_MS = 5_000;
+/** How long each server may then take to say what is wrong, ms. */
+const DIAGNOSIS_DEADLINE_MS = 1_000;
 /** The daemon's own server, when `zookeeper.quorum` is `embedded`. */
 export const EMBEDDED_SERVER = '127.0.0.1:2181';
 
@@ -21,18 +24,22 @@ export async function readConfig(file: string): Promise<Config | undefined> {
   return undefined;
 }
 
+/** The ZooKeeper servers that this host uses. */
+export function serversOf(config: Config): readonly string[] {
+  const { servers } = config.zookeeper;
+  return servers === 'embedded' ? [EMBEDDED_SERVER] : servers;
+}
+
 /** Runs `work` in a session of its own; answers its exit code, 3 when ZooKeeper cannot be reached, saying which servers. */
 export async function withStore(config: Config, work: (store: Store) => Promise<number>): Promise<number> {
-  const { servers, chroot, sessionTimeoutMs } = config.zookeeper;
-  const addresses = servers === 'embedded' ? [EMBEDDED_SERVER] : servers;
+  const { chroot, sessionTimeoutMs } = config.zookeeper;
+  const addresses = serversOf(config);
   const complaints: string[] = [];
   const log = createLogger({ write: (line) => complaints.push(line), format: 'terminal', debug: false });
   const store = connect({ servers: addresses, chroot, sessionTimeoutMs, clock: systemClock, log });
   try {
     if (!(await connected(store))) {
-      process.stderr.write(
-        `ZooKeeper cannot be reached at ${addresses.join(', ')} (waited ${CONNECT_DEADLINE_MS / 1000} s): is it running, and is zookeeper.quorum in ${config.file} right?\n`,
-      );
+      await tellWhy(config, `within ${CONNECT_DEADLINE_MS / 1000} s`);
       for (const line of new Set(complaints)) process.stderr.write(`  ${line}\n`);
       return EXIT.unreachable;
     }
@@ -40,10 +47,22 @@ export async function withStore(config: Config, work: (store: Store) => Promise<
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     process.stderr.write(`ZooKeeper did not answer (${error.path}): ${error.message}\n`);
+    await tellWhy(config, 'in time');
     return EXIT.unreachable;
   } finally {
     await store.close();
   }
+}
+
+/** Which of the possible reasons it is: a quorum that is missing is not a host that is cut off. */
+async function tellWhy(config: Config, limit: string): Promise<void> {
+  const servers = serversOf(config);
+  const status = await askEnsemble(servers, DIAGNOSIS_DEADLINE_MS);
+  process.stderr.write(
+    status.state === 'unreachable'
+      ? `ZooKeeper cannot be reached at ${servers.join(', ')} ${limit}: is it running, and is zookeeper.quorum in ${config.file} right?\n`
+      : `ZooKeeper did not serve this command ${limit}: ${describeEnsemble(status)}\n`,
+  );
 }
 
 function connected(store: Store): Promise<boolean> {
