@@ -1,13 +1,23 @@
 /** `Systemd` over D-Bus. */
-import type { Clock } from '../../shared/clock.ts';
+import { type Clock, delay } from '../../shared/clock.ts';
 import { messageOf, stackOf } from '../../shared/error-text.ts';
 import type { Logger } from '../../shared/log.ts';
 import { isUnitName } from '../../shared/names.ts';
-import type { ExitInfo, JobOutcome, Systemd, SystemdEvents, TransientCommand, UnitState } from '../systemd.ts';
+import {
+  type ExitInfo,
+  GUARD_PREFIX,
+  type Guard,
+  type JobOutcome,
+  type Systemd,
+  type SystemdEvents,
+  type TransientCommand,
+  type UnitState,
+} from '../systemd.ts';
 import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
 import { decodeJobRemoved, decodeListed, decodePath, exitCode, number, text } from './decode.ts';
+import { guardUnit } from './guard.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
 import { MANAGER, MANAGER_PATH, PROPERTIES, SYSTEMD } from './session.ts';
@@ -17,6 +27,9 @@ import { unitPath } from './unit-path.ts';
 
 /** Units asked for in one call: keeps an answer near 50 KB, so that no call stalls systemd or us for long. */
 const LIST_CHUNK = 200;
+/** How long systemd may take to start a guard. */
+const GUARD_START_MS = 2_000;
+const GUARD_LOOK_MS = 5;
 /** How long what is left of an earlier transient unit may take to stop: its own 5 s, and then some. */
 const CLEAR_DEADLINE_MS = 15_000;
 
@@ -44,6 +57,7 @@ class SystemdOverDBus implements Systemd {
   readonly #jobs: Jobs;
   readonly #link: Link;
   readonly #changes = new UnitChanges();
+  readonly #ending = new AbortController();
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -114,7 +128,36 @@ class SystemdOverDBus implements Systemd {
     }
   }
 
+  async startGuard(guard: Guard): Promise<void> {
+    for (const unit of [guard.unit, ...guard.units]) checked(unit);
+    await this.#manager('StartTransientUnit', TRANSIENT_SIGNATURE, guardUnit(guard));
+    const { clock } = this.#options;
+    const end = clock.now() + GUARD_START_MS;
+    for (;;) {
+      // the answer came when the job was queued; the service runs as soon as it is `activating`
+      const [state] = await this.list([guard.unit]);
+      if (state?.active === 'activating') return;
+      if (clock.now() >= end) throw new Error(`systemd has not started ${guard.unit} within ${GUARD_START_MS} ms`);
+      await delay(clock, GUARD_LOOK_MS, this.#ending.signal);
+    }
+  }
+
+  async endGuard(unit: string): Promise<void> {
+    try {
+      await this.#manager('StopUnit', 'ss', [checked(unit), 'replace']);
+    } catch (error) {
+      if (!isNotLoaded(error)) throw error;
+    }
+  }
+
+  async guards(): Promise<string[]> {
+    const pattern = `${GUARD_PREFIX}*.service`;
+    const listed = decodeListed(await this.#manager('ListUnitsByPatterns', 'asas', [['activating'], [pattern]]));
+    return listed.map(({ unit }) => unit);
+  }
+
   async close(): Promise<void> {
+    this.#ending.abort(new BusClosedError('closed'));
     this.#jobs.disconnected();
     await this.#link.close();
   }
