@@ -1,12 +1,14 @@
-// Bundles the command and daemon into the one file dist/cli.js. usage: build.mjs
+// Bundles the command and daemon into one file. usage: build.mjs [--outfile FILE] [--version VERSION]; default dist/cli.js, package.json's
 import { chmodSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const outfile = join(root, 'dist/cli.js');
+const { values } = parseArgs({ options: { outfile: { type: 'string' }, version: { type: 'string' } } });
+const version = values.version ?? JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
+const outfile = values.outfile === undefined ? join(root, 'dist/cli.js') : resolve(values.outfile);
 
 /** Parts of dependencies that are never used, left out: their source alone would stay resident, 4 MB in all. */
 function absent(names) {

@@ -18,7 +18,8 @@ export interface InstallOptions {
 
 export const CONFIG_FILE = '/etc/servicewatcher/config.yml';
 const START_DEADLINE_MS = 60_000;
-const INSTALLED_CLI = '/usr/lib/servicewatcher/cli.js';
+/** Where the program lies on a host. */
+export const INSTALLED_CLI = '/usr/lib/servicewatcher/cli.js';
 
 /**
  * Writes configuration, unit, and the command `servicewatcher`, and starts the daemon; resolves when it is ready. A
