@@ -1,14 +1,18 @@
 /** One ZooKeeper server of a lab, in a network namespace of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ServerOptions, serverCommand, writeServerFiles } from '../../src/shared/zookeeper/server.ts';
+import { configFile, type ServerOptions, serverCommand, writeServerFiles } from '../../src/shared/zookeeper/server.ts';
 import { freshControlGroup, killControlGroup, spawnInControlGroup } from './control-group.ts';
 import type { LabNames } from './lab-state.ts';
 import { addressOf, plugIn, pullCable, replugCable } from './network.ts';
+import { mustRun } from './process.ts';
 import type { Relay } from './relay.ts';
 
 const CLIENT_PORT = 2181;
+/** Of Debian's package zookeeper. */
+const ZK_SERVER_SCRIPT = '/usr/share/zookeeper/bin/zkServer.sh';
 
 /** What a server says it is; `none` when it serves nobody for want of a quorum, `down` when it does not answer. */
 export type ServerMode = 'standalone' | 'leader' | 'follower' | 'none' | 'down';
@@ -68,17 +72,32 @@ export class ZooKeeperNode {
     this.#process = await spawnInControlGroup(this.#group, inside, join(this.#options.dataDir, 'server.log'));
   }
 
-  /** Ends the process: SIGTERM is an orderly stop, SIGKILL a crash. Resolves when it is gone. */
+  /** Ends the process: SIGKILL is a crash. Resolves when it is gone. */
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.#end((child) => void child.kill(signal));
+  }
+
+  /** Ends it as operators do: `zkServer.sh stop`, which finds the process by the pid file among its data. */
+  async stop(): Promise<void> {
+    await this.#end(async (child) => {
+      await writeFile(join(this.#options.dataDir, 'zookeeper_server.pid'), String(child.pid));
+      await mustRun([ZK_SERVER_SCRIPT, 'stop', configFile(this.#options)], {
+        env: { ...process.env, ZOO_LOG_DIR: this.#options.dataDir },
+      });
+    });
+  }
+
+  async #end(how: (child: ChildProcess) => Promise<void> | void): Promise<void> {
     const child = this.#process;
     if (child === undefined) return;
     const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
-    child.kill(signal);
+    const ended = how(child);
     const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
     await gone;
     clearTimeout(timer);
     await killControlGroup(this.#group);
     this.#process = undefined;
+    await ended;
   }
 
   /** Freezes the process (SIGSTOP): connections stay, nothing answers. */
