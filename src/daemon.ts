@@ -10,6 +10,7 @@ import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
 import { Election } from './leader/election.ts';
 import { Leader } from './leader/leader.ts';
+import { objection, planChange } from './leader/plan.ts';
 import { delay, systemClock } from './shared/clock.ts';
 import { type Config, renderProblem } from './shared/config/config.ts';
 import { loadConfig } from './shared/config/load-config.ts';
@@ -17,6 +18,7 @@ import { leaderFinder } from './shared/find-leader.ts';
 import type { Logger } from './shared/log.ts';
 import { Membership } from './shared/membership.ts';
 import { decodeSpecRecord } from './shared/payloads.ts';
+import { readSnapshot } from './shared/snapshot.ts';
 import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
 import type { SessionState } from './shared/store.ts';
 import { SPEC } from './shared/znodes.ts';
@@ -127,6 +129,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       proposedBy: host.name,
       at: clock.date().toISOString(),
       intent,
+      object: async () => objection(planChange(spec, await readSnapshot(store), []), file),
     });
     const { level, text } = describeOutcome(outcome, file);
     log[level](text, { digest });

@@ -21,7 +21,7 @@ export interface Proposal {
 
 export type ProposalOutcome =
   | { readonly kind: 'created' | 'replaced' | 'same' }
-  /** This file was replaced by a newer one before: it is not proposed. */
+  /** This file was replaced by another one, or refused, before: it is not proposed. */
   | { readonly kind: 'stale'; readonly current: string }
   /** The spec in ZooKeeper cannot be read: only an operator's proposal replaces it. */
   | { readonly kind: 'unreadable'; readonly problem: string }
@@ -44,7 +44,7 @@ export function describeOutcome(
     case 'stale':
       return {
         level: 'warn',
-        text: `${file} is older than the cluster's configuration (${outcome.current}) and is not proposed: bring the file up to date, or reload to make it the cluster's`,
+        text: `${file} was the cluster's configuration, or was refused, before the present one (${outcome.current}) and is not proposed: bring the file up to date, or reload to make it the cluster's`,
       };
     case 'unreadable':
       return {
@@ -64,7 +64,7 @@ export function describeOutcome(
   }
 }
 
-/** How many replaced specs are remembered, so that their files are known to be stale. */
+/** How many replaced and refused specs are remembered, so that their files are known to be stale. */
 const EARLIER_KEPT = 100;
 const TRIES = 10;
 
@@ -103,10 +103,26 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
   const earlier = current.ok ? [current.value.digest, ...current.value.earlier] : [];
   const data = encode(proposal, earlier);
   if (data.length > MAX_DATA_BYTES) return { kind: 'too-large', bytes: data.length };
+  const version = node.version > 0 ? node.version : undefined;
   const objection = await proposal.object?.();
-  if (objection !== undefined) return { kind: 'refused', why: objection };
-  await store.set(SPEC, data, node.version > 0 ? node.version : undefined);
+  if (objection !== undefined) {
+    if (current.ok) await rememberRefused(store, current.value, proposal.digest, version);
+    return { kind: 'refused', why: objection };
+  }
+  await store.set(SPEC, data, version);
   return { kind: 'replaced' };
+}
+
+/** A daemon that starts with the refused file would propose it again, maybe at a moment when less runs: it is to be stale. */
+async function rememberRefused(
+  store: Store,
+  current: SpecRecord,
+  digest: string,
+  version: number | undefined,
+): Promise<void> {
+  if (current.earlier.includes(digest)) return;
+  const data = encodeSpecRecord({ ...current, earlier: [digest, ...current.earlier].slice(0, EARLIER_KEPT) });
+  if (data.length <= MAX_DATA_BYTES) await store.set(SPEC, data, version);
 }
 
 function encode(proposal: Proposal, earlier: readonly string[]): Buffer {

@@ -151,7 +151,7 @@ describeOnHosts('the cluster, given', () => {
     await spoil('/spec');
     for (const name of ALL) await cluster.untilJournal(cluster.lab.host(name), '/spec does not hold JSON');
     await expectUntouched();
-    await cluster.apply(SERVICES);
+    await cluster.reloadWith(SERVICES);
     await cluster.untilSettled();
     await expectUntouched();
   });
@@ -166,7 +166,7 @@ describeOnHosts('the cluster, given', () => {
     };
     await until(waiting, { ...WAIT, what: 'a new leader to say that it has no spec' });
     await expectUntouched();
-    await cluster.apply(SERVICES);
+    await cluster.reloadWith(SERVICES);
     await cluster.untilSettled();
     await expectUntouched();
   });

@@ -88,8 +88,17 @@ export class Cluster {
 ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}`;
   }
 
-  /** Makes these the services of the cluster, as operators do: a new file on every host that is on, and a reload. */
+  /**
+   * Makes these the services of the cluster, as operators do who mean it: `apply --force`, as most tests stop what the
+   * one before them ran, then the same file on every host, and a reload.
+   */
   async apply(services: readonly string[]): Promise<void> {
+    await this.propose(services);
+    await this.reloadWith(services);
+  }
+
+  /** A new file on every host that is on, and a reload: as `apply`, but for services that do not stop most of what runs. */
+  async reloadWith(services: readonly string[]): Promise<void> {
     this.#services = services;
     const hosts = this.lab.hosts.filter((host) => host.running);
     await Promise.all(hosts.map((host) => host.write(CONFIG_FILE, this.configuration(host.name))));

@@ -209,7 +209,7 @@ describeOnHosts('operators of three hosts', () => {
     await cluster.killUnit(host, 'servicewatcher.service');
     await cluster.untilJournal(
       host,
-      /config.yml is older than the cluster's configuration \(sha256:.*\) and is not proposed/,
+      /config.yml was the cluster's configuration, or was refused, before the present one \(sha256:.*\) and is not proposed/,
     );
     const stale = () => cluster.metric(host, 'servicewatcher_spec_stale');
     await untilEqual(stale, 1, { deadlineMs: DEADLINE_MS, what: 'spec_stale' });

@@ -64,6 +64,21 @@ describe('a proposal', () => {
     expect(record()?.digest).toBe(digestOf(named('a')));
   });
 
+  it('that was refused once is not proposed by a daemon that starts later, but by an operator', async () => {
+    await propose(named('a'), 'start');
+    const refused = async (intent: Proposal['intent']) => {
+      const objecting = { ...proposal(named('b'), intent), object: async () => 'it would stop everything' };
+      return await clock.finish('the outcome', proposeSpec(store, objecting));
+    };
+    expect(await refused('start')).toMatchObject({ kind: 'refused' });
+    expect(record()).toMatchObject({ digest: digestOf(named('a')), earlier: [digestOf(named('b'))] });
+    const before = ensemble.tree.get('/spec')?.version;
+    expect(await refused('replace')).toMatchObject({ kind: 'refused' });
+    expect(ensemble.tree.get('/spec')?.version, 'it is remembered once').toBe(before);
+    expect(await propose(named('b'), 'start')).toEqual({ kind: 'stale', current: digestOf(named('a')) });
+    expect(await propose(named('b'), 'replace')).toEqual({ kind: 'replaced' });
+  });
+
   it('of a file never seen before replaces the spec', async () => {
     await propose(named('a'), 'start');
     expect(await propose(named('b'), 'start')).toEqual({ kind: 'replaced' });
