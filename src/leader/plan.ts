@@ -84,8 +84,7 @@ function restarts(rendered: ReadonlyMap<string, readonly DesiredUnit[]>, sources
 
 /**
  * Of the instances that run as desired on hosts that are live, those that would not be desired there any more. A service
- * that says `enabled: false` is meant to stop: only what stops without a word is counted. A host whose report is missing
- * counts as running what it shall: it has just joined again, and not knowing must not let a spec pass.
+ * that says `enabled: false` is meant to stop: only what stops without a word is counted.
  */
 function countStopped(
   rendered: ReadonlyMap<string, readonly DesiredUnit[]>,
@@ -96,11 +95,11 @@ function countStopped(
   let running = 0;
   let stopped = 0;
   for (const host of sources.members.keys()) {
-    const seen = sources.observed.get(host)?.units;
-    const active = seen && new Set(seen.flatMap((unit) => (unit.active === 'active' ? [unit.unit] : [])));
+    const seen = sources.observed.get(host)?.units ?? [];
+    const active = new Set(seen.flatMap((unit) => (unit.active === 'active' ? [unit.unit] : [])));
     const stays = new Set(rendered.get(host)?.map((unit) => unit.unit));
     for (const { unit, service } of sources.desired.get(host)?.units ?? []) {
-      if (active?.has(unit) === false) continue;
+      if (!active.has(unit)) continue;
       running += 1;
       if (!stays.has(unit) && !disabled.has(service)) stopped += 1;
     }

@@ -118,10 +118,4 @@ describe('the guard of a new spec', () => {
     const planned = planChange(specOf(), cluster({ w1: [] }), []);
     expect([planned.running, stopsTooMuch(planned)]).toEqual([0, false]);
   });
-
-  it('takes a host without a report to run what it shall', () => {
-    const unreported = { ...running, observed: new Map([...running.observed].filter(([host]) => host === 'w3')) };
-    const planned = planChange(specOf(two), unreported, []);
-    expect([planned.stopped, planned.running]).toEqual([3, 5]);
-  });
 });
