@@ -4,7 +4,12 @@ import type { Clock } from '../../src/shared/clock.ts';
 interface Timer {
   readonly due: number;
   readonly order: number;
-  readonly fire: () => void;
+  fire: (() => void) | undefined;
+}
+
+export interface FakeClockOptions {
+  /** What runs on this clock uses files, which take real time: it waits for them. Default true. */
+  readonly files?: boolean;
 }
 
 /** More timers than this at one instant mean a loop that waits for nothing. */
@@ -15,27 +20,42 @@ const FILE_REQUEST = /^(FS|File|CloseReq)/;
 export class FakeClock implements Clock {
   private time = 0;
   private made = 0;
-  private readonly timers = new Set<Timer>();
+  /** How far the wall clock is off. */
+  private wallOffset = 0;
+  /** A binary heap; a cancelled timer stays in it until it is due. */
+  private readonly heap: Timer[] = [];
+  private readonly files: boolean;
+
+  constructor(options: FakeClockOptions = {}) {
+    this.files = options.files ?? true;
+  }
 
   now(): number {
     return this.time;
   }
 
   date(): Date {
-    return new Date(Date.UTC(2026, 0, 1) + this.time);
+    return new Date(Date.UTC(2026, 0, 1) + this.time + this.wallOffset);
+  }
+
+  /** Sets the wall clock forward or back; `now` does not change. */
+  stepWall(ms: number): void {
+    this.wallOffset += ms;
   }
 
   after(ms: number, fn: () => void): () => void {
     this.made += 1;
     const timer: Timer = { due: this.time + Math.max(0, ms), order: this.made, fire: fn };
-    this.timers.add(timer);
-    return () => void this.timers.delete(timer);
+    this.push(timer);
+    return () => {
+      timer.fire = undefined;
+    };
   }
 
   /** Lets `ms` pass: every timer due within fires at its time, and what it set off runs before the next one fires. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
-    await settle();
+    await this.settle();
     for (let next = this.next(); next && next.due <= end; next = this.next()) await this.fire(next);
     this.time = end;
   }
@@ -43,7 +63,7 @@ export class FakeClock implements Clock {
   /** Lets time pass until the condition holds; throws when it does not within `withinMs`. */
   async until(what: string, condition: () => boolean, withinMs = 60_000): Promise<void> {
     const end = this.time + withinMs;
-    await settle();
+    await this.settle();
     while (!condition()) {
       const next = this.next();
       if (!next || next.due > end) throw new Error(`waited ${withinMs} ms of the clock for ${what}`);
@@ -65,26 +85,62 @@ export class FakeClock implements Clock {
   private instant = { time: -1, fired: 0 };
 
   private async fire(timer: Timer): Promise<void> {
-    this.timers.delete(timer);
+    const { fire } = timer;
+    this.pop();
     this.time = timer.due;
     const fired = this.instant.time === this.time ? this.instant.fired + 1 : 1;
     this.instant = { time: this.time, fired };
     if (fired > MAX_AT_ONE_INSTANT) throw new Error(`at ${this.time} ms something waits for 0 ms again and again`);
-    timer.fire();
-    await settle();
+    fire?.();
+    await this.settle();
   }
 
+  /** The next timer that was not cancelled. */
   private next(): Timer | undefined {
-    let first: Timer | undefined;
-    for (const timer of this.timers) {
-      if (!first || timer.due < first.due || (timer.due === first.due && timer.order < first.order)) first = timer;
+    while (this.heap[0] && !this.heap[0].fire) this.pop();
+    return this.heap[0];
+  }
+
+  private push(timer: Timer): void {
+    const { heap } = this;
+    let at = heap.push(timer) - 1;
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      const parent = heap[up];
+      if (!parent || isBefore(parent, timer)) break;
+      heap[at] = parent;
+      at = up;
     }
-    return first;
+    heap[at] = timer;
+  }
+
+  private pop(): void {
+    const { heap } = this;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let down = 2 * at + 1;
+      let child = heap[down];
+      const right = heap[down + 1];
+      if (child && right && isBefore(right, child)) {
+        down += 1;
+        child = right;
+      }
+      if (!child || isBefore(last, child)) break;
+      heap[at] = child;
+      at = down;
+    }
+    heap[at] = last;
+  }
+
+  /** Lets promises, and requests to the file system, run until nothing more happens by itself. */
+  private async settle(): Promise<void> {
+    do await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.files && process.getActiveResourcesInfo().some((name) => FILE_REQUEST.test(name)));
   }
 }
 
-/** Lets promises, and requests to the file system, run until nothing more happens by itself. */
-async function settle(): Promise<void> {
-  do await new Promise<void>((resolve) => setImmediate(resolve));
-  while (process.getActiveResourcesInfo().some((name) => FILE_REQUEST.test(name)));
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.due < b.due || (a.due === b.due && a.order < b.order);
 }

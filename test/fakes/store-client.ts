@@ -16,6 +16,7 @@ import type { WatchEvent, WireOperation, WireResult } from '../../src/shared/zoo
 import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from '../../src/shared/zookeeper/checks.ts';
 import { parentOf } from '../../src/shared/zookeeper/paths.ts';
 import { Watches } from '../../src/shared/zookeeper/watches.ts';
+import type { FakeProcess } from './process.ts';
 import type { FakeEnsemble } from './store.ts';
 import { FakeLink } from './store-link.ts';
 
@@ -41,24 +42,30 @@ export class FakeStore implements Store {
   private readonly link: FakeLink;
   private readonly watches: Watches;
   private dialling = false;
-  private killed = false;
+  private greeting = false;
   /** Sending time of the newest request that was answered. */
   private confirmedAt = 0;
   private losingAnswer = false;
-  private cancelSuspension = () => {};
+  private cancelSilence = () => {};
+  private cancelGreeting = () => {};
+  /** What the client has watches on, and how many. */
+  private readonly watched = new Map<string, number>();
   private cancelPing = () => {};
   private finishClose: (() => void) | undefined;
 
   constructor(
     private readonly ensemble: FakeEnsemble,
     private readonly timeoutMs: number,
+    readonly process: FakeProcess,
   ) {
     const { clock, log, random, latencyMs } = ensemble;
-    this.link = new FakeLink(clock, latencyMs);
-    this.watches = new Watches({ clock, log, random, connected: () => this.current.kind === 'connected' });
+    this.link = new FakeLink(clock, process, latencyMs);
+    this.watches = new Watches({ clock: process, log, random, connected: () => this.isConnected() });
   }
 
   get state(): SessionState {
+    // asking may find out that there has been silence for too long
+    this.isConnected();
     return this.current;
   }
 
@@ -121,19 +128,23 @@ export class FakeStore implements Store {
   watch(path: string, listener: (node: Znode | undefined) => void): Watch {
     checkPath(path);
     const same = (a: Znode | undefined, b: Znode | undefined) => a?.czxid === b?.czxid && a?.mzxid === b?.mzxid;
-    return this.watches.open('data', path, () => this.get(path), same, listener);
+    return this.counted(
+      `data ${path}`,
+      this.watches.open('data', path, () => this.get(path), same, listener),
+    );
   }
 
   watchChildren(path: string, listener: (names: readonly string[] | undefined) => void): Watch {
     checkPath(path);
     const text = (names: readonly string[] | undefined) => names?.join('/');
-    return this.watches.open(
+    const watch = this.watches.open(
       'children',
       path,
       () => this.children(path),
       (a, b) => text(a) === text(b),
       listener,
     );
+    return this.counted(`children ${path}`, watch);
   }
 
   close(): Promise<void> {
@@ -143,10 +154,10 @@ export class FakeStore implements Store {
         return;
       }
       for (const entry of [...this.pending]) if (!entry.sent) entry.fail('closed');
-      const connected = this.current.kind === 'connected';
+      const connected = this.isConnected();
       this.watches.closeAll();
       this.become({ kind: 'closed' });
-      const cancel = this.ensemble.clock.after(CLOSE_DEADLINE_MS, () => this.finishClose?.());
+      const cancel = this.process.after(CLOSE_DEADLINE_MS, () => this.finishClose?.());
       this.finishClose = () => {
         cancel();
         this.kill();
@@ -159,20 +170,32 @@ export class FakeStore implements Store {
 
   // Faults, and what the ensemble calls.
 
-  /** The cable is cut so that nothing is noticed (`silent`), or the connection is reset (`reset`); until `heal`. */
-  cut(how: 'silent' | 'reset'): void {
-    if (how === 'reset') {
-      this.onReset('the connection was reset');
-      this.link.reset();
-      return;
+  /**
+   * The cable is cut so that nothing is noticed (`silent`; `requests`, `answers`: in one direction only), or the
+   * connection is reset (`reset`); until `heal`.
+   */
+  cut(how: 'silent' | 'requests' | 'answers' | 'reset'): void {
+    switch (how) {
+      case 'silent':
+        this.link.silence('request', 'answer');
+        return;
+      case 'requests':
+        this.link.silence('request');
+        return;
+      case 'answers':
+        this.link.silence('answer');
+        return;
+      case 'reset':
+        this.link.reset();
+        this.process.hear(() => this.drop('the connection was reset'));
+        return;
     }
-    this.link.silence();
   }
 
   /** The cable is whole again. */
   heal(): void {
     this.link.heal();
-    this.dial();
+    this.process.hear(() => this.dial());
   }
 
   /** The next request is done, but the connection is reset before its answer arrives. */
@@ -180,12 +203,9 @@ export class FakeStore implements Store {
     this.losingAnswer = true;
   }
 
-  /** The process dies: it neither says nor hears anything any more; its session runs out. */
+  /** The process dies: it neither says nor hears anything any more, but for what is on its way; its session runs out. */
   kill(): void {
-    this.killed = true;
-    this.cancelPing();
-    this.cancelSuspension();
-    this.link.reset();
+    this.process.kill();
     this.listeners.clear();
     this.confirmationListeners.clear();
     this.watches.closeAll();
@@ -194,37 +214,62 @@ export class FakeStore implements Store {
 
   /** The server ends the connection. */
   onReset(why: string): void {
-    if (this.killed) return;
-    this.link.abandon();
-    this.suspend(why);
+    this.link.close(() => this.drop(why));
   }
 
   /** Events of watches on their way to this client. */
   notify(events: readonly WatchEvent[]): void {
-    if (this.killed || this.current.kind !== 'connected') return;
-    this.link.send('answer', () => {
-      for (const event of events) this.watches.event(event);
+    if (this.process.dead || this.current.kind !== 'connected') return;
+    const concerned = events.filter(({ type, path }) => {
+      const data = type !== 'children-changed' && this.watched.has(`data ${path}`);
+      return data || (type !== 'data-changed' && this.watched.has(`children ${path}`));
+    });
+    if (concerned.length === 0) return;
+    this.hear(() => {
+      for (const event of concerned) this.watches.event(event);
     });
   }
 
   /** Tries to connect, if it makes sense; harmless at any time. */
   dial(): void {
-    if (this.dialling || this.killed || this.current.kind === 'connected') return;
+    if (this.dialling || this.greeting || this.process.dead || this.current.kind === 'connected') return;
     this.dialling = true;
-    this.ensemble.clock.after(RECONNECT_MS, () => {
+    this.process.after(RECONNECT_MS, () => {
       this.dialling = false;
-      if (!this.killed && this.ensemble.isServing && this.link.state === 'up') this.shakeHands();
+      if (this.ensemble.isServing && this.link.isUp) this.shakeHands();
     });
   }
 
   private shakeHands(): void {
-    if (this.current.kind === 'connected') return;
-    const session = this.session ?? this.ensemble.openSession(this, this.timeoutMs);
-    if (!this.ensemble.touch(session)) {
+    const { ensemble, link, process, timeoutMs } = this;
+    const asked = this.session;
+    const sentAt = process.now();
+    this.greeting = true;
+    this.cancelGreeting = process.after(isolationTiming(timeoutMs).suspectMs, () => this.drop('no answer'));
+    link.open();
+    link.send('request', (connection) => {
+      if (!ensemble.isServing) return;
+      link.moved(connection);
+      const session = asked ?? ensemble.openSession(this, timeoutMs);
+      const lives = ensemble.touch(session);
+      link.send('answer', () => this.onGreeted(session, lives, sentAt));
+    });
+  }
+
+  private onGreeted(session: string, lives: boolean, sentAt: number): void {
+    if (!this.greeting) return;
+    // of an answer that this process got round to too late nothing can be said
+    if (this.process.now() - sentAt >= isolationTiming(this.timeoutMs).suspectMs) {
+      this.drop('its answer came too late');
+      return;
+    }
+    this.greeting = false;
+    this.cancelGreeting();
+    if (!lives) {
       this.session = undefined;
       for (const entry of [...this.pending]) entry.fail('session-lost');
       if (this.finishClose !== undefined) this.finishClose();
-      else this.become({ kind: 'lost', session });
+      else if (this.current.kind !== 'connecting') this.become({ kind: 'lost', session });
       this.dial();
       return;
     }
@@ -233,9 +278,10 @@ export class FakeStore implements Store {
       this.endSession(session);
       return;
     }
-    const now = this.ensemble.clock.now();
+    this.confirmedAt = sentAt;
     this.become({ kind: 'connected', session, timeoutMs: this.timeoutMs, server: 'fake' });
-    this.confirm(now);
+    this.tellConfirmed();
+    this.watchSilence();
     this.ping();
     for (const entry of [...this.pending]) entry.send();
     this.watches.connected();
@@ -250,45 +296,83 @@ export class FakeStore implements Store {
 
   /** As the real client does: what is answered tells how long the session lives at least. */
   private ping(): void {
-    const { clock } = this.ensemble;
-    const sentAt = clock.now();
+    if (!this.isConnected()) return;
+    const sentAt = this.process.now();
     const { session } = this;
     this.link.send('request', () => {
       if (session === undefined || !this.ensemble.touch(session)) return;
-      this.link.send('answer', () => this.confirm(sentAt));
+      this.hear(() => this.confirm(sentAt));
     });
-    this.cancelPing = clock.after(isolationTiming(this.timeoutMs).pingMs, () => this.ping());
+    this.cancelPing = this.process.after(isolationTiming(this.timeoutMs).pingMs, () => this.ping());
   }
 
   private confirm(sentAt: number): void {
-    if (this.killed || this.current.kind !== 'connected') return;
-    this.confirmedAt = Math.max(this.confirmedAt, sentAt);
-    const { clock } = this.ensemble;
-    const { suspectMs } = isolationTiming(this.timeoutMs);
-    this.cancelSuspension();
-    this.cancelSuspension = clock.after(this.confirmedAt + suspectMs - clock.now(), () => {
-      this.link.abandon();
-      this.suspend('no answer for half of the session timeout');
-    });
+    if (this.current.kind !== 'connected' || sentAt <= this.confirmedAt) return;
+    this.confirmedAt = sentAt;
+    this.tellConfirmed();
+  }
+
+  private tellConfirmed(): void {
     for (const listener of [...this.confirmationListeners])
       if (this.confirmationListeners.has(listener)) listener(this.confirmedAt);
   }
 
-  private suspend(why: string): void {
+  private watchSilence(): void {
+    if (!this.isConnected()) return;
+    const { suspectMs } = isolationTiming(this.timeoutMs);
+    const left = Math.max(1, this.confirmedAt + suspectMs - this.process.now());
+    this.cancelSilence = this.process.after(left, () => this.watchSilence());
+  }
+
+  /** True while connected, silence taken into account to the millisecond. */
+  private isConnected(): boolean {
+    if (this.current.kind !== 'connected') return false;
+    if (this.process.now() - this.confirmedAt < isolationTiming(this.timeoutMs).suspectMs) return true;
+    this.drop('no answer for half of the session timeout');
+    return false;
+  }
+
+  /** Calls `arrive` with a message of the server's, unless it comes so late that the session may be over. */
+  private hear(arrive: () => void): void {
+    this.link.send('answer', () => {
+      if (this.isConnected() || this.current.kind === 'closed') arrive();
+    });
+  }
+
+  /** Ends the present connection, whatever its state, and tries to make another. */
+  private drop(why: string): void {
+    this.link.abandon();
+    this.greeting = false;
+    this.cancelGreeting();
     this.cancelPing();
-    this.cancelSuspension();
+    this.cancelSilence();
     for (const entry of [...this.pending]) if (entry.sent) entry.fail('connection-loss');
     if (this.current.kind === 'connected') {
       const { session, timeoutMs } = this.current;
       this.become({ kind: 'suspended', session, why, confirmedAt: this.confirmedAt, timeoutMs });
     }
-    if (this.link.state === 'up') this.dial();
+    if (this.link.isUp) this.dial();
   }
 
   private become(state: SessionState): void {
     if (this.current.kind === 'closed') return;
     this.current = state;
     for (const listener of [...this.listeners]) if (this.listeners.has(listener)) listener(state);
+  }
+
+  private counted(key: string, watch: Watch): Watch {
+    this.watched.set(key, (this.watched.get(key) ?? 0) + 1);
+    let open = true;
+    return {
+      close: () => {
+        if (!open) return;
+        open = false;
+        const left = (this.watched.get(key) ?? 1) - 1;
+        if (left > 0) this.watched.set(key, left);
+        else this.watched.delete(key);
+        watch.close();
+      },
+    };
   }
 
   private async read<T>(path: string, look: () => T): Promise<T> {
@@ -326,10 +410,10 @@ export class FakeStore implements Store {
           );
         },
       };
-      const cancel = this.ensemble.clock.after(this.timeoutMs, () => fail('deadline'));
+      const cancel = this.process.after(this.timeoutMs, () => fail('deadline'));
       this.pending.add(entry);
       if (this.current.kind === 'closed') fail('closed');
-      else if (this.current.kind === 'connected') entry.send();
+      else if (this.isConnected()) entry.send();
     });
   }
 
@@ -338,10 +422,19 @@ export class FakeStore implements Store {
     if (session === undefined) return;
     const isLost = this.losingAnswer;
     this.losingAnswer = false;
+    const sentAt = this.process.now();
     this.link.send('request', () => {
+      // the server closes the connections of a session that is over
+      if (!this.ensemble.touch(session)) return;
       const answer = serve(session);
-      if (isLost) this.onReset('the connection was reset before the answer');
-      else this.link.send('answer', () => onAnswer(answer));
+      if (isLost) {
+        this.onReset('the connection was reset before the answer');
+        return;
+      }
+      this.hear(() => {
+        this.confirm(sentAt);
+        onAnswer(answer);
+      });
     });
   }
 

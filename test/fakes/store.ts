@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../src/shared/clock.ts';
 import type { Logger } from '../../src/shared/log.ts';
+import { FakeProcess } from './process.ts';
 import { FakeStore } from './store-client.ts';
 import { ZnodeTree } from './store-tree.ts';
 
@@ -50,8 +51,9 @@ export class FakeEnsemble {
   }
 
   /** A client that begins to connect at once. */
-  connect(options: { readonly sessionTimeoutMs?: number } = {}): FakeStore {
-    const client = new FakeStore(this, options.sessionTimeoutMs ?? 4000);
+  connect(options: { readonly sessionTimeoutMs?: number; readonly process?: FakeProcess } = {}): FakeStore {
+    const process = options.process ?? new FakeProcess(this.clock);
+    const client = new FakeStore(this, options.sessionTimeoutMs ?? 4000, process);
     this.clients.add(client);
     client.dial();
     return client;
@@ -72,7 +74,7 @@ export class FakeEnsemble {
   start(): void {
     this.serving = true;
     for (const session of this.sessions.values()) this.awaitExpiry(session);
-    for (const client of this.clients) client.dial();
+    for (const client of this.clients) client.process.hear(() => client.dial());
   }
 
   /** Ends a session now, as if its timeout had passed; its client learns it as a real one would. */
@@ -120,6 +122,6 @@ export class FakeEnsemble {
     session.cancelExpiry();
     const due = this.clock.now() + session.timeoutMs;
     const rounded = this.tickMs > 0 ? Math.ceil(due / this.tickMs) * this.tickMs : due;
-    session.cancelExpiry = this.clock.after(rounded - this.clock.now(), () => this.endSession(session.id));
+    session.cancelExpiry = this.clock.after(rounded - this.clock.now(), () => this.expire(session.id));
   }
 }

@@ -11,29 +11,30 @@ import type {
 import type { Clock } from '../../src/shared/clock.ts';
 import type { ActiveState } from '../../src/shared/model.ts';
 import { isUnitName } from '../../src/shared/names.ts';
+import type { FakeProcess } from './process.ts';
 import type { FakeSystemd } from './systemd.ts';
 import { FakeRefusal } from './systemd-refusal.ts';
 import type { FakeJob } from './systemd-unit.ts';
 
-/** From us to systemd, and from systemd to us. */
-const LATENCY_MS = 1;
-
 export class FakeConnection implements Systemd {
   readonly #systemd: FakeSystemd;
   readonly #clock: Clock;
+  readonly #process: FakeProcess;
   readonly #events: SystemdEvents;
-  readonly #forget: () => void;
+  /** When the latest message gets there, each way: none overtakes another. */
+  readonly #arrival = { there: 0, back: 0 };
   /** Number of the connection's current life; what was sent in an earlier one does not arrive. */
   #life = 0;
   #connected = false;
   #closed = false;
   readonly #breaks = new Set<() => void>();
 
-  constructor(systemd: FakeSystemd, clock: Clock, events: SystemdEvents, forget: () => void) {
+  /** `clock` is that of the host, `process` the one that connects. */
+  constructor(systemd: FakeSystemd, clock: Clock, process: FakeProcess, events: SystemdEvents) {
     this.#systemd = systemd;
     this.#clock = clock;
+    this.#process = process;
     this.#events = events;
-    this.#forget = forget;
   }
 
   get connected(): boolean {
@@ -42,9 +43,8 @@ export class FakeConnection implements Systemd {
 
   /** The bus is there: connected after a moment. */
   up(): void {
-    const life = ++this.#life;
-    this.#clock.after(LATENCY_MS, () => {
-      if (life !== this.#life || this.#closed) return;
+    this.#life++;
+    this.#answer(() => {
       this.#connected = true;
       this.#events.onConnected();
     });
@@ -52,19 +52,28 @@ export class FakeConnection implements Systemd {
 
   down(why: string): void {
     this.#life++;
-    const wasConnected = this.#connected;
-    this.#break();
-    if (wasConnected) this.#events.onDisconnected(why);
+    this.#process.hear(() => {
+      if (this.#closed) return;
+      const wasConnected = this.#connected;
+      this.#break();
+      if (wasConnected) this.#events.onDisconnected(why);
+    });
+  }
+
+  /** The host loses power: nothing that was said gets anywhere. */
+  vanish(): void {
+    this.#life++;
+    this.#closed = true;
   }
 
   tellUnit(names: readonly string[], active: ActiveState, sub: string): void {
-    this.#deliver(() => {
+    this.#tell(() => {
       for (const name of names) this.#events.onUnit(name, active, sub);
     });
   }
 
   tellReloaded(): void {
-    this.#deliver(() => this.#events.onReloaded());
+    this.#tell(() => this.#events.onReloaded());
   }
 
   async list(units: readonly string[]): Promise<UnitState[]> {
@@ -123,9 +132,8 @@ export class FakeConnection implements Systemd {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#life++;
     this.#break();
-    this.#forget();
+    this.#systemd.forget(this);
   }
 
   #break(): void {
@@ -134,12 +142,32 @@ export class FakeConnection implements Systemd {
     this.#breaks.clear();
   }
 
-  #deliver(event: () => void): void {
+  /** To systemd: what was sent gets there though the process dies meanwhile, but not when the bus goes away. */
+  #ask(act: () => void): void {
     const life = this.#life;
-    if (!this.#connected) return;
-    this.#clock.after(LATENCY_MS, () => {
-      if (life === this.#life) event();
+    this.#clock.after(this.#delay('there'), () => {
+      if (life === this.#life) act();
     });
+  }
+
+  /** To the process, as long as it listens. */
+  #answer(heard: () => void): void {
+    const life = this.#life;
+    this.#clock.after(this.#delay('back'), () =>
+      this.#process.hear(() => {
+        if (life === this.#life && !this.#closed) heard();
+      }),
+    );
+  }
+
+  #tell(event: () => void): void {
+    if (!this.#process.dead) this.#answer(() => this.#connected && event());
+  }
+
+  #delay(way: 'there' | 'back'): number {
+    const now = this.#clock.now();
+    this.#arrival[way] = Math.max(this.#arrival[way], now + this.#systemd.latencyMs());
+    return this.#arrival[way] - now;
   }
 
   /** Calls systemd after one latency and answers after another; rejects when the connection breaks meanwhile. */
@@ -148,16 +176,17 @@ export class FakeConnection implements Systemd {
       if (!this.#connected) return reject(new Error('not connected to the D-Bus system bus'));
       const broken = () => reject(new Error('the connection to the D-Bus system bus broke'));
       this.#breaks.add(broken);
-      this.#deliver(() => {
+      const settle = (then: () => void) =>
+        this.#answer(() => {
+          this.#breaks.delete(broken);
+          then();
+        });
+      this.#ask(() => {
         try {
           const answer = act();
-          this.#deliver(() => {
-            this.#breaks.delete(broken);
-            resolve(answer);
-          });
+          settle(() => resolve(answer));
         } catch (error) {
-          this.#breaks.delete(broken);
-          reject(error);
+          settle(() => reject(error));
         }
       });
     });
@@ -176,18 +205,16 @@ export class FakeConnection implements Systemd {
       const settle = (outcome: JobOutcome) => finish(() => resolve(outcome));
       const broken = () => settle({ kind: 'disconnected' });
       const onAbort = () => finish(() => reject(signal.reason));
-      const cancelDeadline = this.#clock.after(deadlineMs, () => settle({ kind: 'deadline' }));
+      const cancelDeadline = this.#process.after(deadlineMs, () => settle({ kind: 'deadline' }));
       signal.addEventListener('abort', onAbort, { once: true });
       this.#breaks.add(broken);
-      this.#deliver(() => {
+      this.#ask(() => {
         try {
-          queue().onEnd((outcome) => this.#deliver(() => settle(outcome)));
+          queue().onEnd((outcome) => this.#answer(() => settle(outcome)));
         } catch (error) {
-          if (error instanceof FakeRefusal) {
-            settle({ kind: 'refused', error: error.errorName, message: error.message });
-          } else {
-            finish(() => reject(error));
-          }
+          if (!(error instanceof FakeRefusal)) throw error;
+          const refused: JobOutcome = { kind: 'refused', error: error.errorName, message: error.message };
+          this.#answer(() => settle(refused));
         }
       });
     });

@@ -5,13 +5,21 @@
  */
 import type { Systemd, SystemdEvents, TransientCommand, UnitState } from '../../src/executor/systemd.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import type { LoadState } from '../../src/shared/model.ts';
+import type { ActiveState, LoadState } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
+import { FakeProcess } from './process.ts';
 import { FakeConnection } from './systemd-connection.ts';
 import { FakeGuards } from './systemd-guard.ts';
 import { FakeRefusal } from './systemd-refusal.ts';
 import { type CommandScript, STEADY, type UnitScript } from './systemd-script.ts';
 import { type FakeJob, FakeUnit } from './systemd-unit.ts';
+
+export interface FakeSystemdOptions {
+  /** How long each message takes, ms; default 1. */
+  readonly latencyMs?: () => number;
+  /** Called at each change of a unit's state, at once. */
+  readonly onState?: (unit: string, active: ActiveState) => void;
+}
 
 export class FakeSystemd {
   readonly #clock: Clock;
@@ -26,8 +34,15 @@ export class FakeSystemd {
   /** What a transient command does; by default it succeeds after 5 ms. */
   onCommand: (command: TransientCommand) => CommandScript = () => ({ afterMs: 5, exitStatus: 0 });
 
-  constructor(clock: Clock) {
+  /** From a process to systemd, and back, ms; asked for each message. */
+  readonly latencyMs: () => number;
+
+  readonly #onState: (unit: string, active: ActiveState) => void;
+
+  constructor(clock: Clock, options: FakeSystemdOptions = {}) {
     this.#clock = clock;
+    this.latencyMs = options.latencyMs ?? (() => 1);
+    this.#onState = options.onState ?? (() => {});
     this.#guards = new FakeGuards(clock, {
       stop: (unit) => void this.unit(unit)?.stop(),
       kill: (unit, signal) => this.kill(unit, signal),
@@ -98,17 +113,25 @@ export class FakeSystemd {
   powerOff(): void {
     this.#guards.vanish();
     for (const unit of this.#units.values()) unit.vanish();
+    for (const connection of this.#connections) connection.vanish();
+    const running = this.running();
     this.#units.clear();
     this.#transient.clear();
     this.#connections.clear();
+    for (const unit of running) this.#onState(unit, 'inactive');
   }
 
   /** A daemon's connection; each daemon process has one of its own and closes it when it ends. */
-  connect(events: SystemdEvents): Systemd {
-    const connection = new FakeConnection(this, this.#clock, events, () => this.#connections.delete(connection));
+  connect(events: SystemdEvents, process = new FakeProcess(this.#clock)): Systemd {
+    const connection = new FakeConnection(this, this.#clock, process, events);
     this.#connections.add(connection);
     if (this.#busUp) connection.up();
     return connection;
+  }
+
+  /** The connection's other end is gone. */
+  forget(connection: FakeConnection): void {
+    this.#connections.delete(connection);
   }
 
   /** What systemd says of a unit now, without any latency. */
@@ -179,6 +202,7 @@ export class FakeSystemd {
     const known = this.#units.get(name);
     if (known) return known;
     const unit: FakeUnit = new FakeUnit(this.#clock, script, type, () => {
+      this.#onState(name, unit.active);
       for (const connection of this.#connections) connection.tellUnit(this.#namesOf(name), unit.active, unit.sub);
       // A transient unit that neither runs nor failed is forgotten.
       if (unit.active === 'inactive' && this.#transient.delete(name)) this.#units.delete(name);

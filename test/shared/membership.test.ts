@@ -142,7 +142,7 @@ describe('a membership', () => {
     const daemon = start('m1');
     await clock.until('it to join', () => daemon.membership.joined);
     ensemble.expire(session(daemon) ?? '');
-    expect(daemon.membership.joined).toBe(false);
+    await clock.until('it to learn of it', () => !daemon.membership.joined);
     await clock.until('it to join', () => daemon.membership.joined);
     expect(daemon.joined).toEqual([...new Set(daemon.joined)]);
     expect(daemon.joined).toHaveLength(2);
