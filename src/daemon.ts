@@ -6,6 +6,7 @@ import { Executor } from './executor/executor.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
+import { UnitHistory } from './executor/unit-history.ts';
 import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
 import { Election } from './leader/election.ts';
@@ -81,6 +82,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   }));
   const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
 
+  const history = new UnitHistory({ host: host.name, store, clock, log, mayWrite: () => membership.joined });
   const executor = new Executor({
     host: host.name,
     store,
@@ -90,6 +92,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     clock,
     log,
     metrics: metrics.executor,
+    events: history,
     loopTickMs: timings.loopTickMs,
     failedLoopTickMs: timings.failedLoopTickMs,
     sessionTimeoutMs,

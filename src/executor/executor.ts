@@ -17,6 +17,7 @@ import { Publisher } from './publisher.ts';
 import { report } from './report.ts';
 import { Survey } from './survey.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';
+import { failureEvents, type UnitEvents } from './unit-events.ts';
 import { UnitJobs } from './unit-jobs.ts';
 import { UnitTable } from './unit-table.ts';
 
@@ -35,6 +36,7 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ExecutorMetrics;
+  readonly events: UnitEvents;
   readonly loopTickMs: number;
   readonly failedLoopTickMs: number;
   /** The session timeout that is asked for. */
@@ -62,7 +64,11 @@ export class Executor {
 
   constructor(private readonly options: ExecutorOptions) {
     const { clock, log, host, store } = options;
-    this.table = new UnitTable(clock, () => this.keeper.save());
+    this.table = new UnitTable(
+      clock,
+      () => this.keeper.save(),
+      (unit) => options.events.record({ kind: 'ended', unit, reason: 'exited', why: 'in good order' }),
+    );
     this.keeper = new MemoryKeeper(options.memory, () => this.remembered(), log);
     this.publisher = new Publisher(store, host, clock, log);
     this.loop = new Loop({
@@ -98,6 +104,7 @@ export class Executor {
       prestart: this.prestart,
       clock,
       log,
+      events: options.events,
       stillDesired: (unit, scriptHasRun) => this.stillDesired(unit, scriptHasRun),
       onChange: () => this.loop.trigger(),
       onDrift: (unit) => options.metrics.drift(unit),
@@ -234,6 +241,7 @@ export class Executor {
     this.options.metrics.units(byState);
     // before systemd has told everything once there is nothing to report
     if (!this.surveyor.complete) return;
+    const before = this.latestReport;
     this.latestReport = report({
       host: this.options.host,
       applied: this.orders.applied,
@@ -246,6 +254,7 @@ export class Executor {
       stopping: this.jobs.stopping,
     });
     this.publisher.publish(this.latestReport);
+    for (const event of failureEvents(before, this.latestReport, desired)) this.options.events.record(event);
   }
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */

@@ -6,9 +6,10 @@ import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DesiredUnit } from '../shared/model.ts';
-import { type Action, type StopReason, valuesKey } from './diff.ts';
+import { type Action, type StartReason, type StopReason, valuesKey } from './diff.ts';
 import type { Prestart } from './prestart.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';
+import type { UnitEvents } from './unit-events.ts';
 import type { UnitTable } from './unit-table.ts';
 
 /** Longest wait for the end of a job. systemd's own limits (TimeoutStartSec, TimeoutStopSec: 90 s) end it before, unless set to infinity. */
@@ -27,6 +28,7 @@ export interface UnitJobsDependencies {
   readonly prestart: Prestart;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly events: UnitEvents;
   /** True while the unit is still desired here in just this form; once its script has run the script does not count. */
   readonly stillDesired: (desired: DesiredUnit, scriptHasRun: boolean) => boolean;
   /** Something about a unit changed: a pass is due. */
@@ -140,14 +142,15 @@ export class UnitJobs {
   }
 
   private adopt(desired: DesiredUnit): void {
-    if (!this.deps.table.isOurs(desired.unit))
-      this.deps.log.info(`${desired.unit} runs already: adopted`, { unit: desired.unit });
+    const { unit, service } = desired;
+    if (!this.deps.table.isOurs(unit))
+      this.deps.events.record({ kind: 'adopted', unit, service, reason: 'running', why: 'it runs already' });
     this.deps.table.adopted(desired.unit, valuesKey(desired));
   }
 
   private async start(action: Extract<Action, { kind: 'start' }>): Promise<void> {
     const { unit, desired, reason } = action;
-    if (reason === 'stopped-by-hand') this.deps.onDrift(unit);
+    if (reason === 'stopped-by-hand') this.drifted(unit, reason, startWords[reason]);
     const attempt: Attempt = { desired, abort: new AbortController(), asked: false };
     this.attempts.set(unit, attempt);
     try {
@@ -178,7 +181,15 @@ export class UnitJobs {
     if (!this.deps.stillDesired(desired, false)) return;
     log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
     attempt.asked = true;
-    this.started(unit, await systemd.start(unit, JOB_DEADLINE_MS, signal));
+    const outcome = await systemd.start(unit, JOB_DEADLINE_MS, signal);
+    this.started(unit, outcome);
+    if (outcome.kind === 'done')
+      this.deps.events.record({ kind: 'started', unit, service: desired.service, reason, why: startWords[reason] });
+  }
+
+  private drifted(unit: string, reason: StartReason | StopReason, why: string): void {
+    this.deps.onDrift(unit);
+    this.deps.events.record({ kind: 'drift', unit, reason, why });
   }
 
   private started(unit: string, outcome: JobOutcome): void {
@@ -222,12 +233,13 @@ export class UnitJobs {
 
   private async stop(unit: string, reason: StopReason | 'superseded'): Promise<JobOutcome> {
     const { table, log, systemd } = this.deps;
-    if (reason === 'started-by-hand') this.deps.onDrift(unit);
+    if (reason === 'started-by-hand') this.drifted(unit, reason, stopWords[reason]);
     log.info(`stopping ${unit}: ${stopWords[reason]}`, { unit });
     table.stopping(unit);
     this.stoppingUnits.add(unit);
     try {
       const outcome = await systemd.stop(unit, JOB_DEADLINE_MS, this.abort.signal);
+      if (outcome.kind === 'done') this.deps.events.record({ kind: 'stopped', unit, reason, why: stopWords[reason] });
       if (outcome.kind === 'refused') log.error(`${unit} was not stopped: ${outcome.message}`, { unit });
       if (outcome.kind === 'deadline')
         log.error(`${unit} has not stopped within ${JOB_DEADLINE_MS / 1000} s`, { unit });

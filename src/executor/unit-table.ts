@@ -31,10 +31,14 @@ export class UnitTable {
   /** Signals heard per unit: an answer to `list` that was asked for before the latest signal is older than the signal. */
   private readonly signals = new Map<string, number>();
 
-  /** `onOursChanged`: the set of our units, or the values they were started with, changed. */
+  /**
+   * `onOursChanged`: the set of our units, or the values they were started with, changed. `onEnded`: a unit of ours ended
+   * by itself, in good order.
+   */
   constructor(
     private readonly clock: Clock,
     private readonly onOursChanged: () => void,
+    private readonly onEnded: (unit: string) => void,
   ) {}
 
   /** A mark to hand to `listed`, taken when the list is asked for. */
@@ -160,6 +164,7 @@ export class UnitTable {
       byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_FACTOR ** Math.min(ends, 16));
     this.runs.set(unit, { activeSince: undefined, ends: ends + 1 });
     this.remember(unit, { notBefore: this.clock.now() + pause });
+    if (!byHand) this.onEnded(unit);
   }
 
   private remember(unit: string, change: Partial<UnitMemory>): void {

@@ -172,29 +172,32 @@ const agreed: readonly [
 ] = [true, true, true, true, true, true, true];
 void agreed;
 
-export const encodeDesired = (value: Desired): Buffer => encode(value);
-export const encodeObserved = (value: Observed): Buffer => encode(value);
-export const encodeMember = (value: Member): Buffer => encode(value);
-export const encodeHostIntent = (value: HostIntent): Buffer => encode(value);
-export const encodeSpecRecord = (value: SpecRecord): Buffer => encode(value);
-export const encodeEpoch = (value: Epoch): Buffer => encode(value);
-export const encodeElectionEntry = (value: ElectionEntry): Buffer => encode(value);
+export const encodeDesired = (value: Desired): Buffer => encodePayload(value);
+export const encodeObserved = (value: Observed): Buffer => encodePayload(value);
+export const encodeMember = (value: Member): Buffer => encodePayload(value);
+export const encodeHostIntent = (value: HostIntent): Buffer => encodePayload(value);
+export const encodeSpecRecord = (value: SpecRecord): Buffer => encodePayload(value);
+export const encodeEpoch = (value: Epoch): Buffer => encodePayload(value);
+export const encodeElectionEntry = (value: ElectionEntry): Buffer => encodePayload(value);
 
 /** The decoders never throw. `path` is only what the problem calls the payload: its znode. */
-export const decodeDesired = (data: Buffer, path: string): Decoded<Desired> => decode(desired, data, path);
-export const decodeObserved = (data: Buffer, path: string): Decoded<Observed> => decode(observed, data, path);
-export const decodeMember = (data: Buffer, path: string): Decoded<Member> => decode(member, data, path);
-export const decodeHostIntent = (data: Buffer, path: string): Decoded<HostIntent> => decode(hostIntent, data, path);
-export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> => decode(specRecord, data, path);
-export const decodeEpoch = (data: Buffer, path: string): Decoded<Epoch> => decode(epoch, data, path);
+export const decodeDesired = (data: Buffer, path: string): Decoded<Desired> => decodePayload(desired, data, path);
+export const decodeObserved = (data: Buffer, path: string): Decoded<Observed> => decodePayload(observed, data, path);
+export const decodeMember = (data: Buffer, path: string): Decoded<Member> => decodePayload(member, data, path);
+export const decodeHostIntent = (data: Buffer, path: string): Decoded<HostIntent> =>
+  decodePayload(hostIntent, data, path);
+export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> => decodePayload(specRecord, data, path);
+export const decodeEpoch = (data: Buffer, path: string): Decoded<Epoch> => decodePayload(epoch, data, path);
 export const decodeElectionEntry = (data: Buffer, path: string): Decoded<ElectionEntry> =>
-  decode(electionEntry, data, path);
+  decodePayload(electionEntry, data, path);
 
-function encode(value: object): Buffer {
+/** A value with the format version that all payloads carry. */
+export function encodePayload(value: object): Buffer {
   return Buffer.from(JSON.stringify({ version: VERSION, ...value }));
 }
 
-function decode<S extends z.ZodType>(schema: S, data: Buffer, path: string): Decoded<z.output<S>> {
+/** The value, if the payload is of our version and as the schema wants it; else a sentence that says what is wrong. Never throws. */
+export function decodePayload<S extends z.ZodType>(schema: S, data: Buffer, path: string): Decoded<z.output<S>> {
   let json: unknown;
   try {
     json = JSON.parse(data.toString('utf8'));

@@ -9,6 +9,7 @@ export const SPEC = '/spec';
 export const DESIRED = '/desired';
 export const OBSERVED = '/observed';
 export const HOSTS = '/hosts';
+export const HISTORY = '/history';
 
 export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
 export const desiredPath = (host: string): string => `${DESIRED}/${host}`;
@@ -19,4 +20,4 @@ export const intentPath = (host: string): string => `${HOSTS}/${host}`;
 export const MAX_DATA_BYTES = MAX_PAYLOAD_BYTES - 1024;
 
 /** Parents that must exist before anything else is written. */
-export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS] as const;
+export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS, HISTORY] as const;

@@ -65,6 +65,7 @@ async function boot(
     clock,
     log: host.log,
     metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
+    events: { record: (event) => void host.unitEvents.push(event) },
     loopTickMs: 5_000,
     failedLoopTickMs: 2_000,
     sessionTimeoutMs: 4_000,

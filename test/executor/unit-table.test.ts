@@ -10,14 +10,20 @@ const IDLE: ReadonlySet<string> = new Set();
 
 let clock: FakeClock;
 let saves: number;
+let ends: string[];
 let table: UnitTable;
 
 beforeEach(() => {
   clock = new FakeClock();
   saves = 0;
-  table = new UnitTable(clock, () => {
-    saves += 1;
-  });
+  table = new UnitTable(
+    clock,
+    () => {
+      saves += 1;
+    },
+    (unit) => void ends.push(unit),
+  );
+  ends = [];
 });
 
 function listed(active: ActiveState, load: LoadState = 'loaded', mark = table.signalMark()): boolean {

@@ -5,6 +5,7 @@
 import { Executor } from '../../src/executor/executor.ts';
 import type { MemoryFile, Remembered } from '../../src/executor/memory-file.ts';
 import type { Systemd } from '../../src/executor/systemd.ts';
+import type { UnitEvent } from '../../src/executor/unit-events.ts';
 import { Election, type Leadership } from '../../src/leader/election.ts';
 import { Leader } from '../../src/leader/leader.ts';
 import type { Move } from '../../src/leader/placement.ts';
@@ -45,6 +46,8 @@ export class FakeHost {
   /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, `guard UNIT…`, as asked for by the daemons of this host, in order. */
   readonly asked: string[] = [];
   readonly drift: string[] = [];
+  /** What was told of units by the daemons of this host, in order. */
+  readonly unitEvents: UnitEvent[] = [];
   machineId: string;
 
   constructor(
@@ -133,6 +136,7 @@ export class FakeDaemon {
       clock,
       log,
       metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
+      events: { record: (event) => void host.unitEvents.push(event) },
       loopTickMs: TIMINGS.loopTickMs,
       failedLoopTickMs: TIMINGS.failedLoopTickMs,
       sessionTimeoutMs: SESSION_MS,
