@@ -7,7 +7,7 @@ import { activeSince, isStarted } from './observe.ts';
 import { LOSS_GOAL, type Row } from './row.ts';
 
 /** Runs on all hosts but one: whichever is lost, its instance has one place to go. */
-const UNIT = 'unit@spread.service';
+export const SPREAD = 'unit@spread.service';
 
 /** From the power cut of a host that does not lead to ActiveEnterTimestampMonotonic elsewhere. */
 export async function measureHostLoss(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
@@ -19,9 +19,9 @@ export async function measureHostLoss(cluster: Cluster, runs: number, progress: 
     // in turn, so that no host is special
     const candidates = taken.filter((host) => host !== leader);
     const victim = candidates[samples.length % candidates.length];
-    if (victim === undefined) throw new Error(`${UNIT} runs on no host but the leader's`);
+    if (victim === undefined) throw new Error(`${SPREAD} runs on no host but the leader's`);
     const off = await cutPower(victim);
-    const ms = (await activeSince(free, UNIT, off)) - off;
+    const ms = (await activeSince(free, SPREAD, off)) - off;
     samples.push(ms);
     progress(ms);
     await victim.start();
@@ -46,7 +46,7 @@ export async function measureLeaderHostLoss(
     const written = (await takenOver(others, off)) - off;
     leading.push(written);
     progress(written);
-    if (taken.includes(victim)) active.push((await activeSince(free, UNIT, off)) - off);
+    if (taken.includes(victim)) active.push((await activeSince(free, SPREAD, off)) - off);
     await victim.start();
   }
   return [
@@ -71,12 +71,13 @@ async function cutPower(host: Host): Promise<number> {
   return off;
 }
 
-async function spread(cluster: Cluster): Promise<{ taken: Host[]; free: Host }> {
+/** The hosts that run it, and the one that does not. */
+export async function spread(cluster: Cluster): Promise<{ taken: Host[]; free: Host }> {
   const look = async () => {
-    const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, UNIT)));
+    const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, SPREAD)));
     const taken = cluster.hosts.filter((_, i) => started[i]);
     const [free, ...more] = cluster.hosts.filter((_, i) => !started[i]);
     return free !== undefined && more.length === 0 && { taken, free };
   };
-  return await until(look, { deadlineMs: 30_000, what: `${UNIT} to run on all hosts but one` });
+  return await until(look, { deadlineMs: 30_000, what: `${SPREAD} to run on all hosts but one` });
 }

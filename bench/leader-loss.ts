@@ -1,28 +1,58 @@
-/** The leader's daemon is killed → another one leads. */
+/** The leader's daemon is killed → another one leads, and what failed meanwhile runs again. */
 import type { Host } from '../test/harness/host.ts';
 import { monotonicNow, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { DAEMON, loggedAt, mainPidOf } from './observe.ts';
+import { activeSince, DAEMON, isStarted, loggedAt, mainPidOf, startedOn } from './observe.ts';
 import { LOSS_GOAL, type Row } from './row.ts';
 
 /** What a leader logs when its first placement is in force: written, or found to be what is written already. */
 const FIRST_PLACEMENT = /placement written for|the placement stands/;
 
-/** From the SIGKILL of the leader's daemon to its successor's first placement, by the journal's time. */
-export async function measureLeaderLoss(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
-  const samples: number[] = [];
-  while (samples.length < runs) {
+/** Runs once. */
+const UNIT = 'unit@probe.service';
+
+/**
+ * Two rows of the same SIGKILL of the leader's daemon: to its successor's first placement, by the journal's time; and to
+ * ActiveEnterTimestampMonotonic, on another host, of a unit whose main process is killed while nobody leads.
+ */
+export async function measureLeaderLoss(
+  cluster: Cluster,
+  runs: number,
+  progress: (ms: number) => void,
+): Promise<readonly Row[]> {
+  const leading: number[] = [];
+  const active: number[] = [];
+  while (leading.length < runs) {
     await cluster.settled();
     const leader = await cluster.leader();
-    const pid = await mainPidOf(leader, DAEMON);
+    const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, UNIT)));
+    const from = cluster.hosts[started.indexOf(true)];
+    if (from === undefined) throw new Error(`${UNIT} runs nowhere although all is settled`);
+    const [daemon, main] = [await mainPidOf(leader, DAEMON), await mainPidOf(from, UNIT)];
     const killed = monotonicNow();
-    process.kill(pid, 'SIGKILL');
+    process.kill(daemon, 'SIGKILL');
+    process.kill(main, 'SIGKILL');
+    const to = await startedOn(
+      cluster.hosts.filter((host) => host !== from),
+      UNIT,
+    );
+    active.push((await activeSince(to, UNIT, killed)) - killed);
     // its own next process may lead again
     const ms = (await takenOver(cluster.hosts, killed)) - killed;
-    samples.push(ms);
+    leading.push(ms);
     progress(ms);
+    await from.systemctl('reset-failed', UNIT);
   }
-  return { name: "the leader's daemon is killed → the next one has placed", unit: 'ms', samples, goals: [LOSS_GOAL] };
+  const lost = "the leader's daemon is killed";
+  return [
+    { name: `${lost} → the next one has placed`, unit: 'ms', samples: leading, goals: [LOSS_GOAL] },
+    {
+      name: `${lost} → a unit that failed with it is active elsewhere`,
+      unit: 'ms',
+      samples: active,
+      goals: [LOSS_GOAL],
+    },
+  ];
 }
 
 /** When one of `hosts`, as leader of a new term, had its first placement in force. */

@@ -6,6 +6,7 @@ import { measureFailover } from './failover.ts';
 import { measureHostLoss, measureLeaderHostLoss } from './host-loss.ts';
 import { IDLE_SERVICES, measureIdle } from './idle.ts';
 import { measureLeaderLoss } from './leader-loss.ts';
+import { measureHostStop, measureLeaderStop } from './orderly-stop.ts';
 import { measureReload } from './reload.ts';
 import { type Row, renderRow } from './row.ts';
 
@@ -20,6 +21,8 @@ const BENCHMARKS: Readonly<Record<string, { readonly services: string; readonly 
   'leader-loss': { services: BUSY_SERVICES, measure: measureLeaderLoss },
   'host-loss': { services: BUSY_SERVICES, measure: measureHostLoss },
   'leader-host-loss': { services: BUSY_SERVICES, measure: measureLeaderHostLoss },
+  'host-stop': { services: BUSY_SERVICES, measure: measureHostStop },
+  'leader-stop': { services: BUSY_SERVICES, measure: measureLeaderStop },
   idle: { services: IDLE_SERVICES, measure: measureIdle },
 };
 const NAMES = Object.keys(BENCHMARKS);
