@@ -1,7 +1,7 @@
 /** Hosts that run the daemon, and an ensemble whose servers can be ended: what a drill looks at. */
 import type { EnsembleStatus } from '../../src/shared/zookeeper/ensemble.ts';
 import type { Host } from '../harness/host.ts';
-import { Lab } from '../harness/lab.ts';
+import { Lab, type LabOptions } from '../harness/lab.ts';
 import { addUnits, service, sleeping } from '../harness/units.ts';
 import { until } from '../harness/until.ts';
 import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
@@ -22,12 +22,22 @@ export interface EnsembleAnswer {
   readonly status: EnsembleStatus;
 }
 
+/** The part of `/status` that matters here. */
+export interface HostStatus {
+  readonly ready: boolean;
+  readonly zookeeper: { readonly state: string; readonly detail: string };
+}
+
+export function isConnectedTo({ zookeeper }: HostStatus, server: string): boolean {
+  return zookeeper.state === 'connected' && zookeeper.detail.includes(` at ${server},`);
+}
+
 export class DrillCluster {
   private constructor(readonly lab: Lab) {}
 
   /** Boots everything; resolves when all units are placed and run. On failure nothing is left behind. */
-  static async start(servers: number, hosts = 3): Promise<DrillCluster> {
-    const lab = await Lab.create({ hosts, zookeeper: servers });
+  static async start(options: LabOptions): Promise<DrillCluster> {
+    const lab = await Lab.create(options);
     try {
       const cluster = new DrillCluster(lab);
       await Promise.all(lab.hosts.map((host) => deploy(host, lab.quorum)));
@@ -51,8 +61,9 @@ export class DrillCluster {
     await this.lab.quorate();
     const well = async () => {
       const statuses = await Promise.all(this.lab.hosts.map((host) => this.status(host)));
-      const lost = statuses.filter(({ ready, zookeeper: { state, detail } }) => {
-        return !ready || state !== 'connected' || ended.some(({ server }) => detail.includes(` at ${server},`));
+      const lost = statuses.filter((status) => {
+        const { ready, zookeeper } = status;
+        return !ready || zookeeper.state !== 'connected' || ended.some(({ server }) => isConnectedTo(status, server));
       });
       if (lost.length > 0) throw new Error(JSON.stringify(lost));
       const answers = await Promise.all(this.lab.hosts.map((host) => this.lab.http(host, '/assignments')));
@@ -75,8 +86,15 @@ export class DrillCluster {
   }
 
   /** What the host's daemon says of itself. */
-  async status(host: Host): Promise<{ ready: boolean; zookeeper: { state: string; detail: string } }> {
+  async status(host: Host): Promise<HostStatus> {
     return JSON.parse((await this.lab.http(host, '/status')).body);
+  }
+
+  /** How many daemons are connected to each server, by its name. */
+  async clients(): Promise<Map<string, number>> {
+    const statuses = await Promise.all(this.lab.hosts.map((host) => this.status(host)));
+    const used = ({ server }: ZooKeeperNode) => statuses.filter((status) => isConnectedTo(status, server)).length;
+    return new Map(this.lab.servers.map((node) => [node.name, used(node)]));
   }
 
   /** What `servicewatcher ensemble` on the first host says. */
@@ -97,12 +115,12 @@ export class DrillCluster {
     return new Map(views.flat());
   }
 
-  /** The daemons' lines since then, host by host. */
-  journals(sinceMs: number): Promise<JournalLine[][]> {
+  /** All lines of the daemons, host by host. */
+  journals(): Promise<JournalLine[][]> {
     return Promise.all(
       this.lab.hosts.map(async (host) => {
         const text = await host.mustSh('journalctl', '--no-pager', '-o', 'json', '-u', DAEMON);
-        return parseJournal(text).filter(({ atMs }) => atMs >= sinceMs);
+        return parseJournal(text);
       }),
     );
   }

@@ -40,18 +40,20 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
   const watched = ['agent.service', 'web.service', 'worker@a.service', ...(step.quorum ? [GUARDED] : [])];
   const servers = await chooseServers(cluster, step);
   const before = await cluster.invocations(watched);
+  const running = cluster.lab.servers.filter(({ pid }) => pid !== undefined);
   const start = monotonicNow();
   const acting = act(step, servers);
   const ended = step.kind === 'end' ? servers : [];
-  const electing = step.quorum ? untilElected(cluster, ended, start) : undefined;
+  const up = step.kind === 'return' ? [...running, ...servers] : running.filter((server) => !servers.includes(server));
+  const electing = step.quorum ? untilElected(up, start) : undefined;
   const [electedMs] = await Promise.all([electing, acting]);
   if (step.quorum) await cluster.untilWell(ended);
   else await cluster.untilNoQuorumIsSaid();
   const said = (await cluster.say('ensemble')).text.trimEnd().split('\n').at(-1) ?? '';
   if (!step.quorum) await pause(WITHOUT_QUORUM_MS - (monotonicNow() - start));
-  const journals = await cluster.journals(start);
-  const now = monotonicNow();
-  const outages = journals.map((lines) => disconnectedMs(lines, now));
+  const journals = await cluster.journals();
+  const span = { fromMs: start, untilMs: monotonicNow() };
+  const outages = journals.map((lines) => disconnectedMs(lines, span));
   const after = await cluster.invocations(watched);
   return {
     what: describe(step, servers),
@@ -62,7 +64,7 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
     electedMs,
     disconnectedMs: Math.max(...outages),
     disconnected: outages.filter((ms) => ms > 0).length,
-    undecidedMs: undecidedMs(journals.flat(), now),
+    undecidedMs: undecidedMs(journals.flat(), span),
     restarted: [...before].flatMap(([unit, invocation]) => (after.get(unit) === invocation ? [] : [unit])),
     said,
   };
@@ -75,7 +77,10 @@ async function chooseServers(cluster: DrillCluster, step: Step): Promise<ZooKeep
     return step.which === 'all' ? down : down.slice(0, 1);
   }
   const wanted = step.role === 'leader' ? ['leader', 'standalone'] : ['follower'];
-  const [server] = await withRole(cluster, wanted);
+  // where there is a choice, one that is used: the loss of another is nobody's loss
+  const clients = await cluster.clients();
+  const byUse = (a: ZooKeeperNode, b: ZooKeeperNode) => (clients.get(b.name) ?? 0) - (clients.get(a.name) ?? 0);
+  const [server] = (await withRole(cluster, wanted)).sort(byUse);
   if (server === undefined) throw new Error(`no ZooKeeper server is a ${step.role}`);
   return [server];
 }
@@ -98,10 +103,9 @@ async function act(step: Step, servers: readonly ZooKeeperNode[]): Promise<void>
   );
 }
 
-/** Resolves when all servers but those that are ended serve, one of them as leader; answers the time since `start`, ms. */
-async function untilElected({ lab }: DrillCluster, ended: readonly ZooKeeperNode[], start: number): Promise<number> {
+/** Resolves when all of these servers serve, one of them as leader; answers the time since `start`, ms. */
+async function untilElected(up: readonly ZooKeeperNode[], start: number): Promise<number> {
   const elected = async () => {
-    const up = lab.servers.filter((server) => server.pid !== undefined && !ended.includes(server));
     const modes = await Promise.all(up.map((server) => server.mode()));
     const leaders = modes.filter((mode) => mode === 'leader' || mode === 'standalone');
     if (leaders.length === 1 && !modes.includes('none') && !modes.includes('down')) return monotonicNow() - start;

@@ -39,7 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { servers, stay } = options;
   const interrupted = untilInterrupted();
   console.error(`Starting ${servers} ZooKeeper server(s) and 3 hosts with ServiceWatcher …`);
-  const cluster = await DrillCluster.start(servers);
+  const cluster = await DrillCluster.start({ hosts: 3, zookeeper: servers });
   try {
     console.error((await cluster.say('ensemble')).text);
     if (!stay) return await drill(cluster, options, interrupted);

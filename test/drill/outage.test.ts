@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { disconnectedMs, parseJournal, undecidedMs } from './outage.ts';
 
+const ALL = { fromMs: 0, untilMs: 5000 };
 const line = (atMs: number, text: string) => ({ atMs, text });
 
 it('a daemon that lost its connection twice was without for the longer of the two', () => {
@@ -12,12 +13,22 @@ it('a daemon that lost its connection twice was without for the longer of the tw
     line(900, 'connection to ZooKeeper lost session=1'),
     line(1000, 'connected to ZooKeeper server=zk1:2181'),
   ];
-  expect(disconnectedMs(lines, 5000)).toBe(300);
+  expect(disconnectedMs(lines, ALL)).toBe(300);
 });
 
 it('a connection that is not back counts until the end, and none that was lost is no outage', () => {
-  expect(disconnectedMs([line(100, 'connection to ZooKeeper lost session=1')], 5000)).toBe(4900);
-  expect(disconnectedMs([line(100, 'connected to ZooKeeper server=zk1:2181')], 5000)).toBe(0);
+  expect(disconnectedMs([line(100, 'connection to ZooKeeper lost session=1')], ALL)).toBe(4900);
+  expect(disconnectedMs([line(100, 'connected to ZooKeeper server=zk1:2181')], ALL)).toBe(0);
+});
+
+it('an outage counts as far as it lies within the time that is asked for', () => {
+  const lines = [
+    line(100, 'connection to ZooKeeper lost session=1'),
+    line(700, 'connected to ZooKeeper server=zk1:2181'),
+  ];
+  expect(disconnectedMs(lines, { fromMs: 300, untilMs: 5000 })).toBe(400);
+  expect(disconnectedMs(lines, { fromMs: 300, untilMs: 400 })).toBe(100);
+  expect(disconnectedMs(lines, { fromMs: 800, untilMs: 5000 })).toBe(0);
 });
 
 it('nothing can be decided from the end of a term until another leader has decided', () => {
@@ -26,8 +37,8 @@ it('nothing can be decided from the end of a term until another leader has decid
     line(100, 'no longer the leader: the connection to ZooKeeper is in doubt'),
     line(600, 'leading with epoch 2 epoch=2'),
   ];
-  expect(undecidedMs(lines, 5000)).toBe(620);
-  expect(undecidedMs([...lines, line(800, 'no longer the leader: x')], 5000)).toBe(4200);
+  expect(undecidedMs(lines, ALL)).toBe(620);
+  expect(undecidedMs([...lines, line(800, 'no longer the leader: x')], ALL)).toBe(4200);
 });
 
 it('journald’s own times are used, and messages that are not text have none', () => {

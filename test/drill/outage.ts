@@ -13,21 +13,27 @@ const TERM_LOST = 'no longer the leader';
 /** What a leader says when it has decided for the first time in its term; from then on it can. */
 const DECIDED = ['the placement stands as it was written before this term', 'placement written for'];
 
-/** The longest time within one daemon's lines without a connection to ZooKeeper, ms; one that lasts counts until `untilMs`. */
-export function disconnectedMs(lines: readonly JournalLine[], untilMs: number): number {
+/** A part of the time, ms of CLOCK_MONOTONIC. What began before or lasts beyond it counts as far as it lies within. */
+export interface Span {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** The longest time without a connection to ZooKeeper, ms. `lines`: all of one daemon. */
+export function disconnectedMs(lines: readonly JournalLine[], span: Span): number {
   return longest(
     lines,
-    untilMs,
+    span,
     ({ text }) => text.startsWith(LOST),
     ({ text }) => text.startsWith(CONNECTED),
   );
 }
 
-/** The longest time, by the lines of all daemons, in which nothing could be placed: from a lost term to the next decision, ms. */
-export function undecidedMs(lines: readonly JournalLine[], untilMs: number): number {
+/** The longest time in which nothing could be placed, from a lost term to the next decision, ms. `lines`: all of all daemons. */
+export function undecidedMs(lines: readonly JournalLine[], span: Span): number {
   return longest(
     lines,
-    untilMs,
+    span,
     ({ text }) => text.startsWith(TERM_LOST),
     ({ text }) => DECIDED.some((start) => text.startsWith(start)),
   );
@@ -35,20 +41,21 @@ export function undecidedMs(lines: readonly JournalLine[], untilMs: number): num
 
 function longest(
   lines: readonly JournalLine[],
-  untilMs: number,
+  { fromMs, untilMs }: Span,
   begins: (line: JournalLine) => boolean,
   ends: (line: JournalLine) => boolean,
 ): number {
   let since: number | undefined;
   let most = 0;
+  const within = (start: number, end: number) => Math.min(end, untilMs) - Math.max(start, fromMs);
   for (const line of [...lines].sort((a, b) => a.atMs - b.atMs)) {
     if (since === undefined && begins(line)) since = line.atMs;
     else if (since !== undefined && ends(line)) {
-      most = Math.max(most, line.atMs - since);
+      most = Math.max(most, within(since, line.atMs));
       since = undefined;
     }
   }
-  return since === undefined ? most : Math.max(most, untilMs - since);
+  return since === undefined ? most : Math.max(most, within(since, untilMs));
 }
 
 /** Reads what `journalctl -o json` prints: a JSON object a line. A message that is not text has none. */

@@ -20,6 +20,10 @@ export interface LabOptions {
   readonly zookeeper?: number;
   /** ZooKeeper's tick in ms: sessions last 2 to 20 of them. Default 500. */
   readonly tickTime?: number;
+  /** After so many ticks of silence a ZooKeeper server leaves its leader; default 5. */
+  readonly syncLimit?: number;
+  /** Called when a host's disk is made, before its first boot: what is mounted below `host.disk` now is seen on the host. */
+  readonly prepare?: (host: Host, lab: Lab) => Promise<void>;
 }
 
 export class Lab {
@@ -28,9 +32,11 @@ export class Lab {
   readonly #relay: Relay;
   readonly #hosts: Host[] = [];
   readonly #servers: ZooKeeperNode[] = [];
+  readonly #prepare: LabOptions['prepare'];
   #nextHost = 1;
 
-  private constructor(names: LabNames, guardian: ChildProcess, relay: Relay) {
+  private constructor(names: LabNames, guardian: ChildProcess, relay: Relay, prepare: LabOptions['prepare']) {
+    this.#prepare = prepare;
     this.#names = names;
     this.#guardian = guardian;
     this.#relay = relay;
@@ -41,10 +47,12 @@ export class Lab {
     const { names, guardian } = await claimLab();
     try {
       await createNetwork(names.namespace);
-      const lab = new Lab(names, guardian, await Relay.start(names));
+      const lab = new Lab(names, guardian, await Relay.start(names), options.prepare);
       const size = options.zookeeper ?? 0;
+      const { tickTime = 500, syncLimit } = options;
+      const ensemble = { size, tickTime, ...(syncLimit !== undefined && { syncLimit }) };
       for (let number = 1; number <= size; number++) {
-        const node = await ZooKeeperNode.create(names, lab.#relay, number, size, options.tickTime ?? 500);
+        const node = await ZooKeeperNode.create(names, lab.#relay, number, ensemble);
         lab.#servers.push(node);
       }
       await Promise.all(lab.#servers.map((server) => server.start()));
@@ -80,6 +88,7 @@ export class Lab {
   /** Boots one more host. */
   async addHost(): Promise<Host> {
     const host = await Host.create(this.#names, `w${this.#nextHost++}`);
+    await this.#prepare?.(host, this);
     this.#hosts.push(host);
     this.#hosts.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
     await host.start();

@@ -1,7 +1,7 @@
 /** One ZooKeeper server of a lab, in a network namespace of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { configFile, type ServerOptions, serverCommand, writeServerFiles } from '../../src/shared/zookeeper/server.ts';
 import { freshControlGroup, killControlGroup, spawnInControlGroup } from './control-group.ts';
@@ -17,6 +17,15 @@ const ZK_SERVER_SCRIPT = '/usr/share/zookeeper/bin/zkServer.sh';
 /** What a server says it is; `none` when it serves nobody for want of a quorum, `down` when it does not answer. */
 export type ServerMode = 'standalone' | 'leader' | 'follower' | 'none' | 'down';
 
+/** What all servers of an ensemble have in common. */
+export interface EnsembleOptions {
+  readonly size: number;
+  /** Milliseconds. */
+  readonly tickTime: number;
+  /** After so many ticks of silence a follower leaves its leader; default 5. */
+  readonly syncLimit?: number;
+}
+
 export class ZooKeeperNode {
   readonly name: string;
   readonly address: string;
@@ -29,7 +38,7 @@ export class ZooKeeperNode {
   readonly #cable: string;
   #process: ChildProcess | undefined;
 
-  private constructor(lab: LabNames, relay: Relay, number: number, size: number, tickTime: number) {
+  private constructor(lab: LabNames, relay: Relay, number: number, { size, tickTime, syncLimit }: EnsembleOptions) {
     this.name = `zk${number}`;
     this.address = addressOf(this.name);
     this.server = `${this.address}:${CLIENT_PORT}`;
@@ -46,18 +55,13 @@ export class ZooKeeperNode {
       id: number,
       servers:
         size === 1 ? [] : ids.map((id) => ({ id, address: addressOf(`zk${id}`), peerPort: 2888, electionPort: 3888 })),
+      ...(syncLimit !== undefined && { extra: { syncLimit } }),
     };
   }
 
   /** Makes the server's network and files; it does not run yet. */
-  static async create(
-    lab: LabNames,
-    relay: Relay,
-    number: number,
-    size: number,
-    tickTime: number,
-  ): Promise<ZooKeeperNode> {
-    const node = new ZooKeeperNode(lab, relay, number, size, tickTime);
+  static async create(lab: LabNames, relay: Relay, number: number, options: EnsembleOptions): Promise<ZooKeeperNode> {
+    const node = new ZooKeeperNode(lab, relay, number, options);
     await plugIn(lab.namespace, node.#namespace, node.name, node.#cable);
     await writeServerFiles(node.#options);
     return node;
@@ -121,6 +125,11 @@ export class ZooKeeperNode {
   /** The pid of the server's process; undefined while it is down. */
   get pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  /** The text of its configuration file. */
+  config(): Promise<string> {
+    return readFile(configFile(this.#options), 'utf8');
   }
 
   /** What the server answers to the four-letter word `srvr` within a second; empty when it does not. */

@@ -1,0 +1,208 @@
+/** ZooKeeper's own servers die, freeze and come back: who serves is shown, what runs runs on, and the outage is told. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DrillCluster, GUARDED, isConnectedTo, SESSION_MS } from '../drill/cluster.ts';
+import { carryOut } from '../drill/drill.ts';
+import type { Host } from '../harness/host.ts';
+import { Lab } from '../harness/lab.ts';
+import { describeOnHosts } from '../harness/requirements.ts';
+import { monotonicNow, until, untilEqual } from '../harness/until.ts';
+import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
+
+const DEADLINE_MS = 30_000;
+const UNITS = ['agent.service', 'web.service', 'worker@a.service'];
+
+/** A cut that lasts longer than this stops units that may run once only. */
+const STOP_AFTER_MS = (SESSION_MS * 2) / 3;
+
+const roles = async (cluster: DrillCluster) => {
+  const { status } = await cluster.ensemble();
+  return status.servers.map(({ report }) => (report.kind === 'serving' ? report.role : report.kind)).sort();
+};
+
+describeOnHosts('an ensemble', () => {
+  it.each([1, 3, 7])('of %i servers comes up from one template: one leads, the others follow', async (size) => {
+    const lab = await Lab.create({ hosts: 0, zookeeper: size });
+    try {
+      const modes = await Promise.all(lab.servers.map((server) => server.mode()));
+      expect(modes.sort()).toEqual(
+        size === 1 ? ['standalone'] : [...Array.from({ length: size - 1 }, () => 'follower'), 'leader'],
+      );
+      const configs = await Promise.all(lab.servers.map((server) => server.config()));
+      const texts = configs.map((text) => text.replaceAll(/^(dataDir|clientPortAddress)=.*$/gm, '$1='));
+      expect(new Set(texts).size, 'configurations that differ in more than their own place').toBe(1);
+    } finally {
+      await lab.destroy();
+    }
+  });
+
+  it('of six servers stands the loss of two, not of three', async () => {
+    const cluster = await DrillCluster.start({ hosts: 1, zookeeper: 6 });
+    try {
+      const before = await cluster.invocations(UNITS);
+      const [first, second, third] = cluster.lab.servers;
+      await Promise.all([first, second].map((server) => server?.kill('SIGKILL')));
+      await cluster.untilWell();
+      expect(await roles(cluster)).toEqual([
+        'follower',
+        'follower',
+        'follower',
+        'leader',
+        'unreachable',
+        'unreachable',
+      ]);
+      expect((await cluster.say('ensemble')).text).toContain('quorum: 4 of 6 servers serve');
+
+      await third?.kill('SIGKILL');
+      await cluster.untilNoQuorumIsSaid();
+      const { code, text } = await cluster.say('ensemble');
+      expect(code).toBe(1);
+      expect(text).toContain('no quorum: 3 of 6 servers run, 4 are needed');
+
+      await third?.start();
+      await cluster.untilWell();
+      expect(await cluster.invocations(UNITS)).toEqual(before);
+    } finally {
+      await cluster.destroy();
+    }
+  });
+});
+
+describeOnHosts('an ensemble of five servers with three hosts', () => {
+  let cluster: DrillCluster;
+  let units: Map<string, string>;
+  beforeAll(async () => {
+    // a leader of the ensemble that is frozen is left by its followers after 1 s: a quarter of the session
+    cluster = await DrillCluster.start({ hosts: 3, zookeeper: 5, syncLimit: 2 });
+    units = await cluster.invocations(UNITS);
+  });
+  afterAll(() => cluster?.destroy());
+
+  /** The host that runs what may run once only, and the server that its daemon uses. */
+  async function guarded(): Promise<{ host: Host; server: ZooKeeperNode }> {
+    const keys = [...(await cluster.invocations([GUARDED])).keys()];
+    const name = keys.find((key) => key.endsWith(` ${GUARDED}`))?.split(' ')[0] ?? 'none';
+    const host = cluster.lab.host(name);
+    const status = await cluster.status(host);
+    const server = cluster.lab.servers.find((candidate) => isConnectedTo(status, candidate.server));
+    if (server === undefined) throw new Error(`${name} is not connected: ${JSON.stringify(status)}`);
+    return { host, server };
+  }
+
+  it('is shown with one leader and four followers, their latency and connections, and exit status 0', async () => {
+    const { code, status } = await cluster.ensemble();
+    expect(code).toBe(0);
+    expect(status).toMatchObject({ state: 'quorum', quorum: true, serving: 5, running: 5, needed: 3 });
+    expect(await roles(cluster)).toEqual(['follower', 'follower', 'follower', 'follower', 'leader']);
+    for (const { report } of status.servers) {
+      expect(report).toMatchObject({ kind: 'serving', latency: { min: expect.any(Number), max: expect.any(Number) } });
+    }
+    const connections = status.servers.map(({ report }) => (report.kind === 'serving' ? report.connections : 0));
+    // one for each daemon, and one for each that asks
+    expect(connections.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3 + 5);
+    const { text } = await cluster.say('ensemble');
+    expect(text).toMatch(/quorum: 5 of 5 servers serve, 198\.18\.0\.20\d:2181 leads; 2 more may be lost/);
+  });
+
+  describe('loses the very server that the daemon with an isolation: stop unit is connected to', () => {
+    it.each([
+      [
+        'killed',
+        async (server: ZooKeeperNode) => server.kill('SIGKILL'),
+        async (server: ZooKeeperNode) => server.start(),
+      ],
+      ['frozen', async (server: ZooKeeperNode) => server.pause(), async (server: ZooKeeperNode) => server.resume()],
+    ])('as it is %s: no unit is stopped, that one neither', async (how, lose, giveBack) => {
+      const { host, server } = await guarded();
+      const before = await cluster.invocations([...UNITS, GUARDED]);
+      const start = monotonicNow();
+      await lose(server);
+      const elsewhere = async () => {
+        const status = await cluster.status(host);
+        return status.zookeeper.state === 'connected' && !isConnectedTo(status, server.server);
+      };
+      await until(elsewhere, { deadlineMs: DEADLINE_MS, everyMs: 20, what: 'the daemon to use another server' });
+      expect(monotonicNow() - start, 'ms until it was connected to another').toBeLessThan(STOP_AFTER_MS);
+      const shown = async () => (await roles(cluster)).filter((role) => role === 'unreachable').length;
+      const asked = monotonicNow();
+      await untilEqual(shown, 1, { deadlineMs: DEADLINE_MS, what: `servers shown as unreachable while one is ${how}` });
+      // its own limit of 2 s, twice at most, and the start of the command
+      expect(monotonicNow() - asked, `ms until one that is ${how} was shown`).toBeLessThan(6000);
+      // longer than a session: had it been lost, that unit would have been stopped by now
+      await until(() => monotonicNow() - start > SESSION_MS + 500, {
+        deadlineMs: DEADLINE_MS,
+        what: 'a session to pass',
+      });
+      expect(await cluster.invocations([...UNITS, GUARDED])).toEqual(before);
+      await giveBack(server);
+      await cluster.untilWell();
+      expect(await cluster.invocations([...UNITS, GUARDED])).toEqual(before);
+    });
+  });
+
+  describe.each([
+    ['zkServer.sh stop', 'orderly'],
+    ['SIGTERM', 'SIGTERM'],
+    ['SIGKILL', 'SIGKILL'],
+  ] as const)('loses servers by %s', (_name, method) => {
+    it('its leader: another one leads, all daemons go on, no unit restarts, and the outage is told', async () => {
+      const result = await carryOut(cluster, { kind: 'end', method, role: 'leader', down: 1, quorum: true });
+      expect(result.restarted).toEqual([]);
+      expect(result.servers).not.toContain(result.leader);
+      expect(result.electedMs).toBeGreaterThan(0);
+      // without its leader no server of an ensemble serves anybody
+      expect(result.disconnected).toBe(3);
+      expect(result.disconnectedMs).toBeGreaterThan(0);
+      expect(result.disconnectedMs).toBeLessThan(STOP_AFTER_MS);
+      expect(result.undecidedMs).toBeGreaterThan(0);
+    });
+
+    it('a follower, two being down now: only its own clients look for another server, and nothing restarts', async () => {
+      const before = (await cluster.ensemble()).status;
+      const result = await carryOut(cluster, { kind: 'end', method, role: 'follower', down: 2, quorum: true });
+      expect(result).toMatchObject({ restarted: [], quorum: true });
+      expect(result.said).toContain('quorum: 3 of 5 servers serve');
+      expect(result.said).toContain('no further one may be lost');
+      expect(before).toMatchObject({ serving: 4 });
+      expect(await cluster.invocations(UNITS)).toEqual(units);
+    });
+
+    it('and they come back: they are used again, so that two others may be lost', async () => {
+      const back = cluster.lab.servers.filter(({ pid }) => pid === undefined);
+      const result = await carryOut(cluster, { kind: 'return', which: 'all', down: 0, quorum: true });
+      expect(result).toMatchObject({ restarted: [], servers: back.map(({ name }) => name) });
+      expect(await roles(cluster)).toEqual(['follower', 'follower', 'follower', 'follower', 'leader']);
+      expect(result.said).toContain('2 more may be lost');
+    });
+  });
+
+  it('loses three: all units run on, and no quorum is said by every daemon, by ensemble and by status', async () => {
+    const kill = { kind: 'end', method: 'SIGKILL', role: 'follower' } as const;
+    await carryOut(cluster, { ...kill, role: 'leader', down: 1, quorum: true });
+    await carryOut(cluster, { ...kill, down: 2, quorum: true });
+    const result = await carryOut(cluster, { ...kill, down: 3, quorum: false });
+    const words = 'no quorum: 2 of 5 servers run, 3 are needed';
+    expect(result).toMatchObject({ restarted: [], leader: undefined, said: expect.stringContaining(words) });
+    expect(result.disconnectedMs).toBeGreaterThan(SESSION_MS);
+    expect(await cluster.invocations(UNITS)).toEqual(units);
+
+    const { code, status } = await cluster.ensemble();
+    expect(code).toBe(1);
+    expect(status).toMatchObject({ state: 'no-quorum', quorum: false, serving: 0, running: 2 });
+    expect(status.servers.filter(({ report }) => report.kind === 'not-serving')).toHaveLength(2);
+    expect(await cluster.say('status')).toMatchObject({ code: 3, text: expect.stringContaining(words) });
+    for (const lines of await cluster.journals()) {
+      expect(lines.filter(({ text }) => text.startsWith(words))).toHaveLength(1);
+    }
+  });
+
+  it('gets one of the three back: there is a quorum, all is well again, and no unit was restarted', async () => {
+    const result = await carryOut(cluster, { kind: 'return', which: 'one', down: 2, quorum: true });
+    expect(result).toMatchObject({ restarted: [], disconnected: 3 });
+    expect(result.said).toContain('quorum: 3 of 5 servers serve');
+    expect(await cluster.invocations(UNITS)).toEqual(units);
+    expect(await cluster.say('status')).toMatchObject({ code: 0, text: expect.stringContaining('1 / 1 ok') });
+    for (const lines of await cluster.journals()) {
+      expect(lines.some(({ text }) => text.startsWith('ZooKeeper serves this host again after '))).toBe(true);
+    }
+  });
+});
