@@ -10,6 +10,7 @@ import type { DesiredWriter } from './desired-writer.ts';
 import { hostViews } from './inputs.ts';
 import { applyJoining, NOBODY_JOINING } from './joining.ts';
 import type { HostView } from './placement.ts';
+import { describeBrake } from './why.ts';
 
 /** The hosts at one moment. */
 export interface Roll {
@@ -40,6 +41,11 @@ export class Attendance {
   /** Lost hosts are being held. */
   get braking(): boolean {
     return this.brake.engaged !== undefined;
+  }
+
+  /** The host has said that it leaves, or was leaving when it was last heard of. */
+  hasLeft(host: string): boolean {
+    return this.leavers.has(host);
   }
 
   /** Calls the roll; `now` in ms of the leader's clock. */
@@ -87,9 +93,6 @@ export class Attendance {
     const before = this.braking;
     this.brake = applyBrake(this.brake, expected, live, spec.brake, now);
     if (before || !this.brake.engaged) return;
-    const lost = [...this.brake.engaged.hosts].join(', ');
-    this.log.error(
-      `many hosts were lost at once (${lost}): nothing is moved for ${spec.brake.holdMs / 1000} s, in case the fault is elsewhere`,
-    );
+    this.log.error(describeBrake([...this.brake.engaged.hosts], spec.brake.holdMs));
   }
 }

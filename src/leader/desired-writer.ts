@@ -5,12 +5,29 @@
 import type { Logger } from '../shared/log.ts';
 import type { Desired } from '../shared/model.ts';
 import { decodeDesired, encodeDesired } from '../shared/payloads.ts';
-import type { Operation, Store } from '../shared/store.ts';
-import { DESIRED, desiredPath, MAX_DATA_BYTES } from '../shared/znodes.ts';
+import { MAX_PAYLOAD_BYTES, type Operation, type Store } from '../shared/store.ts';
+import { DESIRED, desiredPath, HISTORY, MAX_DATA_BYTES } from '../shared/znodes.ts';
+import { operationBytes } from '../shared/zookeeper/checks.ts';
 
 /** Per transaction: small enough to be answered in a few milliseconds, large enough to write 5,000 hosts in a second. */
 const MAX_OPERATIONS = 100;
-const MAX_TRANSACTION_BYTES = 512 * 1024;
+/** Bytes of states in one transaction: an event for each of their units, which is longer, still goes along. */
+const MAX_TRANSACTION_BYTES = 256 * 1024;
+
+/**
+ * Asked before each transaction for what is to go along with it: `operations` come into force if and only if the states
+ * do, `done` is called when they have. Where one host's state all but fills a transaction, they follow in their own.
+ */
+export type Alongside = (
+  states: readonly Desired[],
+  gone: readonly string[],
+) => { readonly operations: readonly Operation[]; readonly done: () => void };
+
+interface Step {
+  readonly operation: Operation;
+  readonly bytes: number;
+  readonly change: { readonly state: Desired } | { readonly gone: string };
+}
 
 export class DesiredWriter {
   /** Readable desired states as they are written. */
@@ -27,7 +44,7 @@ export class DesiredWriter {
   /** Reads all desired states there are; an unreadable one is reported, and written anew by the first placement. */
   static async open(store: Store, fence: Operation, log: Logger): Promise<DesiredWriter> {
     const writer = new DesiredWriter(store, fence, log);
-    await store.ensure(DESIRED);
+    await Promise.all([store.ensure(DESIRED), store.ensure(HISTORY)]);
     const hosts = (await store.children(DESIRED)) ?? [];
     await Promise.all(hosts.map((host) => writer.read(host)));
     return writer;
@@ -39,8 +56,8 @@ export class DesiredWriter {
   }
 
   /** Writes these states and removes those of `gone`; answers how many states were written: not those that are too large. Rejects when the fence or ZooKeeper refuses: resign then. */
-  async write(states: readonly Desired[], gone: readonly string[]): Promise<number> {
-    const steps: { readonly operation: Operation; readonly bytes: number; readonly done: () => void }[] = [];
+  async write(states: readonly Desired[], gone: readonly string[], alongside?: Alongside): Promise<number> {
+    const steps: Step[] = [];
     for (const state of states) {
       const data = encodeDesired(state);
       if (data.length > MAX_DATA_BYTES) {
@@ -53,12 +70,12 @@ export class DesiredWriter {
       const operation: Operation = this.existing.has(state.host)
         ? { op: 'set', path, data }
         : { op: 'create', path, data, mode: 'persistent' };
-      steps.push({ operation, bytes: data.length, done: () => this.wrote(state) });
+      steps.push({ operation, bytes: data.length, change: { state } });
     }
     const written = steps.length;
     for (const host of gone) {
       const operation: Operation = { op: 'remove', path: desiredPath(host) };
-      steps.push({ operation, bytes: 0, done: () => this.removed(host) });
+      steps.push({ operation, bytes: 0, change: { gone: host } });
     }
     for (let first = 0; first < steps.length; ) {
       let last = first;
@@ -66,12 +83,23 @@ export class DesiredWriter {
         bytes += steps[last]?.bytes ?? 0;
         if (bytes > MAX_TRANSACTION_BYTES && last > first) break;
       }
-      const batch = steps.slice(first, last);
-      await this.store.transaction([this.fence, ...batch.map((step) => step.operation)]);
-      for (const step of batch) step.done();
+      await this.writeBatch(steps.slice(first, last), alongside);
       first = last;
     }
     return written;
+  }
+
+  private async writeBatch(batch: readonly Step[], alongside: Alongside | undefined): Promise<void> {
+    const states = batch.flatMap(({ change }) => ('state' in change ? [change.state] : []));
+    const gone = batch.flatMap(({ change }) => ('gone' in change ? [change.gone] : []));
+    const along = alongside?.(states, gone) ?? { operations: [], done: () => {} };
+    const operations = [this.fence, ...batch.map((step) => step.operation)];
+    const fits = operationBytes([...operations, ...along.operations]) <= MAX_PAYLOAD_BYTES;
+    await this.store.transaction(fits ? [...operations, ...along.operations] : operations);
+    for (const state of states) this.wrote(state);
+    for (const host of gone) this.removed(host);
+    if (!fits) for (const operation of along.operations) await this.store.transaction([this.fence, operation]);
+    along.done();
   }
 
   private async read(host: string): Promise<void> {

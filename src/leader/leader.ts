@@ -12,13 +12,13 @@ import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
+import { Historian } from './historian.ts';
 import { placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
 import type { Move, Placement } from './placement.ts';
 import { differs, renderUnits } from './render.ts';
 import { isSettled } from './settled.ts';
 import { verify } from './verify.ts';
-import { describeCause } from './why.ts';
 
 export interface LeaderMetrics {
   placed(seconds: number): void;
@@ -52,6 +52,7 @@ export class Leader {
   private writer: DesiredWriter | undefined;
   private generation = 0;
   private readonly attendance: Attendance;
+  private readonly historian: Historian;
   private readonly rewritten = new Map<string, number>();
   /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
@@ -76,6 +77,7 @@ export class Leader {
     });
     this.view = new ClusterView(store, log, () => this.loop.trigger());
     this.attendance = new Attendance(this.view, options.boundaryMs, log);
+    this.historian = new Historian(term, options);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
     this.loop.trigger();
   }
@@ -88,6 +90,7 @@ export class Leader {
   async close(): Promise<void> {
     this.view.close();
     await this.loop.stop();
+    await this.historian.close();
   }
 
   private nextTick(): number {
@@ -122,6 +125,7 @@ export class Leader {
     if (this.epochTooLow()) return;
     const now = clock.now();
     const roll = this.attendance.call(writer, record.spec, now);
+    this.historian.attend(roll, record.spec.brake, this.attendance.braking);
     const placement = this.place(writer, record.spec, roll, now);
     if (!placement) return;
     const changed = this.changedHosts(writer, placement, record, roll, now);
@@ -177,7 +181,8 @@ export class Leader {
     const { log, metrics } = this.options;
     this.generation += 1;
     this.unsettledSince ??= this.options.clock.now();
-    const written = await writer.write(changed, gone);
+    const along = this.historian.tell(writer, this.generation, placement.moves, (host) => this.attendance.hasLeft(host));
+    const written = await writer.write(changed, gone, along);
     this.placement = placement;
     if (written + gone.length === 0) return;
     const { epoch } = this.term;
@@ -185,10 +190,6 @@ export class Leader {
       epoch,
       generation: this.generation,
     });
-    for (const move of placement.moves) {
-      const to = move.to === undefined ? 'nowhere' : move.to;
-      log.info(`${move.unit} moves from ${move.from} to ${to}: ${describeCause(move.because)}`, { unit: move.unit });
-    }
     metrics.moved(placement.moves);
   }
 

@@ -30,3 +30,18 @@ export function describeCause(cause: MoveCause): string {
       return cause.reason === 'draining' ? 'host is draining' : `${cause.reason} there`;
   }
 }
+
+/** Hosts that are named where many are meant. */
+const NAMED = 10;
+
+/** Why the brake is engaged. */
+export function describeBrake(hosts: readonly string[], holdMs: number): string {
+  const more = hosts.length > NAMED ? ` and ${hosts.length - NAMED} more` : '';
+  const lost = hosts.slice(0, NAMED).join(', ') + more;
+  return `many hosts were lost at once (${lost}): nothing is moved for ${holdMs / 1000} s, in case the fault is elsewhere`;
+}
+
+/** Why the brake is released. */
+export function describeRelease(allBack: boolean): string {
+  return allBack ? 'all hosts that were held are back' : 'its time is over: what ran on the lost hosts moves now';
+}
