@@ -135,7 +135,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       object: async () => objection(planChange(spec, await readSnapshot(store), []), file),
     });
     const { level, text } = describeOutcome(outcome, file);
-    log[level](text, { digest });
+    const isNew = outcome.kind === 'created' || outcome.kind === 'replaced';
+    log[level](text, { digest, ...(isNew && { event: 'spec-replaced' }) });
   };
 
   const membership = new Membership({
@@ -157,11 +158,12 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       };
     },
     elect: (earlier) => election.join(earlier),
-    onJoined: async () => {
-      executor.joined();
+    onJoined: async (continuous) => {
+      executor.joined(continuous);
       await propose('start');
       readyIfAll();
     },
+    onInterrupted: () => executor.left(),
     onNameTaken: (why) => markFatal(why),
   });
 
@@ -235,11 +237,20 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         return;
       }
       leaving = true;
-      await membership.refresh();
-      await election.leave();
-      if (config.onStop === 'stop') await executor.stopUnits(AbortSignal.timeout(STOP_UNITS_MS));
+      const which = config.onStop === 'stop' ? 'all' : 'once-only';
+      const [left] = await Promise.all([
+        executor.stopUnits(which, AbortSignal.timeout(STOP_UNITS_MS)),
+        membership.refresh().then(() => election.leave()),
+      ]);
+      if (left.length > 0) {
+        log.error(
+          `${left.join(' ')} did not stop, and must not run twice (isolation: stop): others take over when the session of this host has expired`,
+        );
+        return;
+      }
       await membership.close();
       await executor.close();
+      await history.close();
       diagnosis.close();
       await store.close();
       unsubscribe();

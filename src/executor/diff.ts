@@ -39,6 +39,8 @@ export interface DiffInput {
   readonly busy: ReadonlySet<string>;
   /** This host is cut off from ZooKeeper for so long that others may soon start what it runs. */
   readonly isolated: boolean;
+  /** Units with `isolation: stop` that may be started: no other host may, and a guard of theirs runs. */
+  readonly cleared: ReadonlySet<string>;
   /** Units with `isolation: stop` as they were known last: they count while `desired` is not known. */
   readonly runOnce: ReadonlySet<string>;
 }
@@ -91,13 +93,15 @@ export function diff(input: DiffInput): Diff {
     const wanted = desired.get(unit);
     const state = input.states.get(unit);
     const memory = input.memory.get(unit) ?? NO_MEMORY;
-    if (!wanted) {
+    if (!wanted || wanted.withdrawn) {
       const action = decideUnwanted(unit, state, memory, input.declared);
       if (action) actions.push(action);
       continue;
     }
     const cutOff = input.isolated && wanted.isolation === 'stop';
-    const decision = cutOff ? decideCutOff(unit, state) : decideWanted(wanted, state, memory, input.now);
+    const decision = cutOff
+      ? decideCutOff(unit, state)
+      : cleared(decideWanted(wanted, state, memory, input.now), input);
     if (decision.kind === 'wait') {
       waiting.set(unit, decision.why);
       if (decision.until !== undefined) wakeAt = Math.min(wakeAt ?? decision.until, decision.until);
@@ -158,6 +162,13 @@ function decideWanted(desired: DesiredUnit, state: UnitState | undefined, memory
     default:
       return exhausted(state.active);
   }
+}
+
+/** Holds back the start of a unit that may run on one host only as long as it is not certain that this is the one. */
+function cleared(decision: Decision, input: DiffInput): Decision {
+  if (decision.kind !== 'start' || decision.desired.isolation === 'keep' || input.cleared.has(decision.unit))
+    return decision;
+  return { kind: 'wait', why: 'it is not yet certain that it runs nowhere else (isolation: stop)' };
 }
 
 /** A unit that must not run here while it may run elsewhere. */

@@ -8,6 +8,7 @@ import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
 import { type Diff, diff, valuesKey } from './diff.ts';
+import { Guards } from './guards.ts';
 import { Isolation } from './isolation.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
@@ -55,10 +56,13 @@ export class Executor {
   private readonly prestart: Prestart;
   private readonly orders: Orders;
   private readonly isolation: Isolation;
+  private readonly guards: Guards;
 
   private last: Diff | undefined;
   private latestReport: Observed | undefined;
   private ended = false;
+  private leaving = false;
+  private saidIsolated = false;
   private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
@@ -86,9 +90,14 @@ export class Executor {
         if (this.publisher.enabled) this.isolation.confirmed();
       },
     });
-    this.isolation = new Isolation(store, clock, options.sessionTimeoutMs, () => this.onIsolation());
+    this.isolation = new Isolation(store, clock, options.sessionTimeoutMs, {
+      onChange: () => this.onIsolation(),
+      onExtended: () => this.renewGuards(),
+    });
     this.systemd = options.connectSystemd({
       onConnected: () => {
+        this.guards.forget();
+        this.renewGuards();
         this.relist();
         options.onSystemdConnected();
       },
@@ -96,6 +105,7 @@ export class Executor {
       onUnit: (unit, active, sub) => this.onUnit(unit, active, sub),
       onReloaded: () => this.relist(),
     });
+    this.guards = new Guards({ systemd: this.systemd, clock, log, onChange: () => this.loop.trigger() });
     this.surveyor = new Survey(this.systemd, this.table, log);
     this.prestart = new Prestart(this.systemd, options.prestartFolder, host);
     this.jobs = new UnitJobs({
@@ -122,14 +132,19 @@ export class Executor {
     this.loop.trigger();
   }
 
-  /** The host's name is ours in the present session: reports may be written. */
-  joined(): void {
+  /**
+   * The host's name is ours in the present session: reports may be written. `continuous`: the name was this host's without
+   * a gap since an earlier session.
+   */
+  joined(continuous: boolean): void {
+    this.isolation.join(continuous);
     this.publisher.enable();
     this.loop.trigger();
   }
 
-  /** The session is gone: nothing is reported until the host has joined anew. */
+  /** The session, or the host's name, is gone: nothing is reported until the host has joined anew. */
   left(): void {
+    this.isolation.lapse();
     this.publisher.disable();
   }
 
@@ -151,10 +166,18 @@ export class Executor {
     this.relist();
   }
 
-  /** Stops every unit of ours that runs; resolves when they are down or the signal is aborted. */
-  async stopUnits(signal: AbortSignal): Promise<void> {
+  /**
+   * Stops units of ours that run: all of them, which is reported unit by unit so that others take over at once, or only
+   * those that may run once. Nothing is started any more. Resolves when they are down or the signal is aborted; answers
+   * those of the latter kind that are not down: others must not be given them.
+   */
+  async stopUnits(which: 'all' | 'once-only', signal: AbortSignal): Promise<readonly string[]> {
     this.ended = true;
-    const ours = [...this.table.states.values()].filter((state) => this.table.isOurs(state.unit));
+    this.leaving = which === 'all';
+    this.loop.trigger();
+    const { runOnce } = this.orders;
+    const concerned = (unit: string) => this.table.isOurs(unit) && (which === 'all' || runOnce.has(unit));
+    const ours = [...this.table.states.values()].filter((state) => concerned(state.unit));
     const idle = (active: ActiveState) => active === 'inactive' || active === 'failed';
     // a start that was asked for a moment ago may not show in the state yet
     const running = ours.filter((state) => !idle(state.active) || this.jobs.isBusy(state.unit));
@@ -163,6 +186,15 @@ export class Executor {
       signal,
     );
     for (const state of ours) this.table.forgotten(state.unit);
+    const left = ours.flatMap(({ unit }) => (runOnce.has(unit) && this.isUp(unit) ? [unit] : []));
+    const { until, sessionTimeoutMs } = this.isolation;
+    if (left.length === 0) this.guards.renew({ units: new Set(), until, sessionTimeoutMs });
+    return left;
+  }
+
+  private isUp(unit: string): boolean {
+    const active = this.table.states.get(unit)?.active;
+    return this.jobs.stopping.has(unit) || (active !== undefined && active !== 'inactive' && active !== 'failed');
   }
 
   /** Ends all activity; units are left as they are. */
@@ -172,6 +204,7 @@ export class Executor {
     this.isolation.close();
     await this.loop.stop();
     await this.jobs.close();
+    await this.guards.close();
     await this.publisher.close();
     await this.keeper.saved;
     await this.systemd.close();
@@ -183,10 +216,30 @@ export class Executor {
 
   private onIsolation(): void {
     const { log } = this.options;
-    if (this.isolation.isolated)
-      log.warn('cut off from ZooKeeper: units with `isolation: stop` are stopped, all others run on');
-    else log.info('no longer cut off from ZooKeeper');
+    const { isolated } = this.isolation;
+    if (isolated !== this.saidIsolated && this.orders.runOnce.size > 0) {
+      const units = [...this.orders.runOnce].join(' ');
+      if (isolated)
+        log.warn(
+          `others may soon run ${units} (isolation: stop): stopped until the leader has confirmed it to this host`,
+        );
+      else log.info(`${units} may run here again (isolation: stop)`);
+      this.saidIsolated = isolated;
+    }
+    this.renewGuards();
     this.loop.trigger();
+  }
+
+  /** As long as this host is sure of what it was told, systemd is told to stop it later. */
+  private renewGuards(): void {
+    const { until, sessionTimeoutMs, sure } = this.isolation;
+    if (sure && !this.ended) this.guards.renew({ units: this.orders.runOnce, until, sessionTimeoutMs });
+  }
+
+  /** Units with `isolation: stop` that may be started now: nobody else may, and systemd stops them when we cannot. */
+  private get cleared(): ReadonlySet<string> {
+    if (!this.isolation.sure) return new Set();
+    return new Set([...this.orders.runOnce].filter((unit) => this.guards.covers(unit)));
   }
 
   private relist(): void {
@@ -195,11 +248,15 @@ export class Executor {
   }
 
   private async pass(): Promise<void> {
-    if (this.ended) return;
+    if (this.ended) {
+      if (this.leaving && this.last) this.tell(this.last);
+      return;
+    }
     const begun = this.options.clock.now();
     await this.survey(begun);
     if (this.ended) return;
     this.jobs.giveUpUnwanted();
+    this.renewGuards();
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
@@ -225,6 +282,7 @@ export class Executor {
       memory: this.table.memory,
       busy: this.jobs.busy,
       isolated: this.isolation.isolated,
+      cleared: this.cleared,
       runOnce: this.orders.runOnce,
     });
     this.last = decision;
@@ -232,7 +290,8 @@ export class Executor {
   }
 
   private tell(decision: Diff): void {
-    const desired = new Set(this.orders.desired?.units.map((unit) => unit.unit));
+    const units = this.orders.desired?.units ?? [];
+    const desired = new Set(units.map((unit) => unit.unit));
     const byState = new Map<ActiveState, number>();
     for (const unit of desired) {
       const active = this.table.states.get(unit)?.active ?? 'inactive';
@@ -252,9 +311,17 @@ export class Executor {
       memory: this.table.memory,
       waiting: decision.waiting,
       stopping: this.jobs.stopping,
+      ending: this.ending(units),
+      leaving: this.leaving,
     });
     this.publisher.publish(this.latestReport);
     for (const event of failureEvents(before, this.latestReport, desired)) this.options.events.record(event);
+  }
+
+  /** Units with something under way that are not to run here any more. */
+  private ending(desired: readonly DesiredUnit[]): ReadonlySet<string> {
+    const wanted = new Set(desired.flatMap(({ unit, withdrawn }) => (withdrawn || this.leaving ? [] : [unit])));
+    return new Set([...this.jobs.busy, ...this.jobs.stopping].filter((unit) => !wanted.has(unit)));
   }
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */
@@ -283,9 +350,9 @@ export class Executor {
   }
 
   private stillDesired(unit: DesiredUnit, scriptHasRun: boolean): boolean {
-    if (this.ended || (this.isolation.isolated && unit.isolation === 'stop')) return false;
+    if (this.ended || (unit.isolation === 'stop' && !this.cleared.has(unit.unit))) return false;
     const now = this.orders.desired?.units.find((candidate) => candidate.unit === unit.unit);
-    if (now === undefined || valuesKey(now) !== valuesKey(unit)) return false;
+    if (now === undefined || now.withdrawn || valuesKey(now) !== valuesKey(unit)) return false;
     // a script that hangs and was mended must not keep the mended one from running
     return scriptHasRun || now.prestart?.script === unit.prestart?.script;
   }

@@ -1,87 +1,129 @@
 /**
- * Whether this host must take itself for cut off: others may run what it runs as soon as its session has expired, so
- * units with `isolation: stop` begin to stop some time before that. After a session was lost it stays so until the leader
- * has written an order anew: the last one dates from before others were given what it names.
+ * Until when this host may run what others must not run at the same time. Others may start its units as soon as its
+ * session has expired, so units with `isolation: stop` are stopped some time before that (`isolationTiming`). After a
+ * session was lost, or when the host's membership was missing for a moment, it stays cut off until the leader has written
+ * an order anew: the last one dates from before others were given what it names.
  */
 import type { Clock } from '../shared/clock.ts';
+import { isolationTiming } from '../shared/isolation-timing.ts';
 import type { SessionState, Store } from '../shared/store.ts';
 
-/**
- * Part of the session timeout, from the last confirmation on, after which stopping begins. It is the moment at which
- * silence is noticed (`SessionState`); the last third is what the units have to stop in.
- */
-const PATIENCE = 2 / 3;
+export interface IsolationEvents {
+  /** `isolated` or `sure` changed. */
+  onChange(): void;
+  /** `until` rose. */
+  onExtended(): void;
+}
 
 export class Isolation {
-  private cutOff = false;
-  /** The session was lost, and no order was confirmed since: what this host was told may be given to others by now. */
+  /** The membership was interrupted, and no order was confirmed since: what this host was told may be given to others by now. */
   private lapsed = false;
+  private joined = false;
+  private timeoutMs: number;
+  /** What `until` counts from. */
+  private confirmedAt: number;
+  /** Newest confirmation of the present session. */
+  private latest = Number.NEGATIVE_INFINITY;
+  private told = '';
   private cancel = () => {};
-  private readonly unsubscribe: () => void;
+  private readonly unsubscribe: readonly (() => void)[];
 
-  /** `sessionTimeoutMs`: what is asked for, until a server has granted one. `onChange` is called when `isolated` changes. */
+  /** `sessionTimeoutMs`: what is asked for, until a server has granted one. */
   constructor(
-    private readonly store: Store,
+    store: Store,
     private readonly clock: Clock,
     sessionTimeoutMs: number,
-    private readonly onChange: () => void,
+    private readonly events: IsolationEvents,
   ) {
-    this.unsubscribe = store.onState((state) => this.onState(state));
-    if (store.state.kind === 'connected') return;
+    this.timeoutMs = sessionTimeoutMs;
     // a daemon that has just started knows nothing of its earlier session: it may have been confirmed right before
-    this.wait(sessionTimeoutMs * PATIENCE);
+    this.confirmedAt = clock.now();
+    this.unsubscribe = [
+      store.onState((state) => this.onState(state)),
+      store.onConfirmed((confirmedAt) => this.onConfirmed(confirmedAt)),
+    ];
+    this.told = this.position;
+    this.onState(store.state);
+    this.update();
   }
 
+  /** Others may start what this host runs, or soon will. Asked of the clock: after a pause of this process its timers come late. */
   get isolated(): boolean {
-    return this.cutOff;
+    return this.lapsed || this.clock.now() >= this.until;
   }
 
-  /** Connected in a session in which no order was confirmed yet, after an earlier one was lost. */
+  /** Nobody else may start what this host was told to run, until `until`. */
+  get sure(): boolean {
+    return this.joined && !this.isolated;
+  }
+
+  /** When stopping must begin (ms of the clock), unless more is confirmed until then. */
+  get until(): number {
+    return this.confirmedAt + isolationTiming(this.timeoutMs).stopAfterMs;
+  }
+
+  get sessionTimeoutMs(): number {
+    return this.timeoutMs;
+  }
+
+  /** A member, whose last order may be older than an interruption of its membership. */
   get unconfirmed(): boolean {
-    return this.lapsed && this.store.state.kind === 'connected';
+    return this.lapsed && this.joined;
   }
 
-  /** The leader wrote an order for this host knowing that it is back. */
+  /** The host's name is ours in the present session. `continuous`: at no moment since our last order was it missing. */
+  join(continuous: boolean): void {
+    this.joined = true;
+    this.lapsed ||= !continuous;
+    this.update();
+  }
+
+  /** The host's name is not ours any more, or was not for a moment. */
+  lapse(): void {
+    this.joined = false;
+    this.lapsed = true;
+    this.update();
+  }
+
+  /** The leader wrote an order for this host knowing that it is there. */
   confirmed(): void {
     if (!this.unconfirmed) return;
     this.lapsed = false;
-    this.become(false);
+    this.update();
   }
 
   close(): void {
-    this.unsubscribe();
+    for (const end of this.unsubscribe) end();
     this.cancel();
   }
 
   private onState(state: SessionState): void {
-    switch (state.kind) {
-      case 'connected':
-        this.cancel();
-        this.become(this.lapsed);
-        return;
-      case 'suspended':
-        this.wait(state.confirmedAt + state.timeoutMs * PATIENCE - this.clock.now());
-        return;
-      case 'lost':
-        this.cancel();
-        this.lapsed = true;
-        this.become(true);
-        return;
-      case 'connecting':
-      case 'closed':
-        return;
-    }
+    if (state.kind === 'connected') this.timeoutMs = state.timeoutMs;
+    if (state.kind !== 'lost') return;
+    this.latest = Number.NEGATIVE_INFINITY;
+    this.lapse();
   }
 
-  private wait(ms: number): void {
+  private onConfirmed(confirmedAt: number): void {
+    this.latest = confirmedAt;
+    // until it has joined, the membership hangs on an earlier session, of which this says nothing
+    if (this.joined) this.update();
+  }
+
+  private get position(): string {
+    return `${this.isolated} ${this.sure} ${this.unconfirmed}`;
+  }
+
+  private update(): void {
+    const before = this.until;
+    if (this.joined) this.confirmedAt = Math.max(this.confirmedAt, this.latest);
+    const { until } = this;
     this.cancel();
-    if (ms <= 0) this.become(true);
-    else this.cancel = this.clock.after(ms, () => this.become(true));
-  }
-
-  private become(cutOff: boolean): void {
-    if (this.cutOff === cutOff) return;
-    this.cutOff = cutOff;
-    this.onChange();
+    const left = until - this.clock.now();
+    if (left > 0) this.cancel = this.clock.after(left, () => this.update());
+    if (until > before) this.events.onExtended();
+    if (this.position === this.told) return;
+    this.told = this.position;
+    this.events.onChange();
   }
 }

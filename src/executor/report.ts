@@ -1,5 +1,5 @@
 /** What the executor tells the leader: `observed/<host>`, from what systemd said. Pure. */
-import type { Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
+import type { ActiveState, Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
@@ -15,6 +15,10 @@ export interface ReportInput {
   readonly waiting: ReadonlyMap<string, string>;
   /** Units that we are stopping: one that ends as `failed` because of our SIGTERM has not failed. */
   readonly stopping: ReadonlySet<string>;
+  /** Units with an action under way that are not to run here: until it has ended they are not said to be down. */
+  readonly ending: ReadonlySet<string>;
+  /** The daemon is stopping, and its units with it. */
+  readonly leaving: boolean;
 }
 
 /** Every unit that is desired, not idle, or cannot run here; sorted by unit. */
@@ -24,14 +28,26 @@ export function report(input: ReportInput): Observed {
     const memory = input.memory.get(state.unit);
     if (!input.desired.has(state.unit) && !input.declared.has(state.unit) && !memory?.ours) continue;
     const failure = input.stopping.has(state.unit) ? undefined : failureOf(state, memory);
-    const idle = state.active === 'inactive' && !failure;
-    if (idle && !input.desired.has(state.unit)) continue;
+    const active = input.ending.has(state.unit) && isIdle(state.active) ? 'deactivating' : state.active;
+    if (active === 'inactive' && !failure && !input.desired.has(state.unit)) continue;
     const waiting = input.waiting.get(state.unit);
-    units.push({ ...state, ...(failure && { failure }), ...(waiting !== undefined && { waiting }) });
+    units.push({ ...state, active, ...(failure && { failure }), ...(waiting !== undefined && { waiting }) });
   }
   units.sort((a, b) => compare(a.unit, b.unit));
   const { epoch, generation } = input.applied;
-  return { host: input.host, epoch, generation, ...(input.refused !== undefined && { refused: input.refused }), units };
+  const { refused, leaving } = input;
+  return {
+    host: input.host,
+    epoch,
+    generation,
+    ...(refused !== undefined && { refused }),
+    ...(leaving && { leaving }),
+    units,
+  };
+}
+
+function isIdle(active: ActiveState): boolean {
+  return active === 'inactive' || active === 'failed';
 }
 
 /** Why a unit cannot run here, if so. A unit that runs has no failure, whatever its unit file looks like by now. */

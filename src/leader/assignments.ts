@@ -1,6 +1,7 @@
 /** The answer of `/assignments`. Pure. */
 import type { ActiveState, Observed } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { PendingHandOver } from './hand-over.ts';
 import type { HostState, HostView, Placement } from './placement.ts';
 import { describeWhy } from './why.ts';
 
@@ -46,6 +47,8 @@ export interface AssignmentsInput {
   readonly digest: string;
   readonly settled: boolean;
   readonly placement: Placement;
+  /** Instances that wait for their old host. */
+  readonly pending: readonly PendingHandOver[];
   readonly hosts: readonly HostView[];
   readonly observed: ReadonlyMap<string, Observed>;
   readonly brake: boolean;
@@ -58,10 +61,13 @@ export function renderAssignments(input: AssignmentsInput): Assignments {
   const observed = new Map(
     [...input.observed].map(([host, o]) => [host, new Map(o.units.map((unit) => [unit.unit, unit]))]),
   );
+  const pending = new Map(
+    input.pending.map(({ unit, to, from }) => [`${unit} ${to}`, `it starts once ${from.join(', ')} has stopped it`]),
+  );
   for (const placed of input.placement.units.values()) {
     for (const { host, why } of placed.instances) {
       const seen = observed.get(host)?.get(placed.unit);
-      const detail = seen?.failure?.message ?? seen?.waiting;
+      const detail = seen?.failure?.message ?? seen?.waiting ?? pending.get(`${placed.unit} ${host}`);
       const list = units.get(host) ?? [];
       list.push({
         unit: placed.unit,

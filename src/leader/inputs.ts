@@ -25,6 +25,7 @@ export function hostViews(inputs: HostInputs): HostView[] {
 }
 
 function hostState(name: string, inputs: HostInputs): HostState {
+  if (inputs.observed.get(name)?.leaving) return 'leaving';
   const intent = inputs.intents.get(name);
   if (intent) return intent.state;
   // without a report it is not known what failed there: what is there stays, nothing new comes

@@ -12,6 +12,7 @@ import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
+import { type HandOver, handOver } from './hand-over.ts';
 import { Historian } from './historian.ts';
 import { placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
@@ -128,12 +129,13 @@ export class Leader {
     this.historian.attend(roll, record.spec.brake, this.attendance.braking);
     const placement = this.place(writer, record.spec, roll, now);
     if (!placement) return;
-    const changed = this.changedHosts(writer, placement, record, roll, now);
-    if (changed.length > 0 || roll.gone.length > 0) await this.write(writer, placement, changed, roll.gone);
+    const told = this.handOver(writer, placement, record.spec, roll);
+    const changed = this.changedHosts(writer, told, record, roll, now);
+    if (changed.length > 0 || roll.gone.length > 0) await this.write(writer, placement, told, changed, roll.gone);
     else if (!this.placement) this.options.log.info('the placement stands as it was written before this term');
     if (this.term.signal.aborted) return;
     this.placement = { ...(this.placement ?? placement), unplaced: placement.unplaced };
-    this.publish(writer, this.placement, record.digest, roll);
+    this.publish(writer, this.placement, told, record.digest, roll);
   }
 
   private place(writer: DesiredWriter, spec: Spec, roll: Roll, now: number): Placement | undefined {
@@ -152,20 +154,29 @@ export class Leader {
     return undefined;
   }
 
+  private handOver(writer: DesiredWriter, placement: Placement, spec: Spec, roll: Roll): HandOver {
+    return handOver({
+      wanted: renderUnits(placement, spec, [...roll.hosts, ...roll.held]),
+      written: writer.written,
+      observed: this.view.observed.values,
+      hosts: roll.views,
+      everywhere: new Set(spec.services.flatMap(({ name, type }) => (type === 'global' ? [name] : []))),
+    });
+  }
+
   private changedHosts(
     writer: DesiredWriter,
-    placement: Placement,
-    { spec, digest }: SpecRecord,
+    told: HandOver,
+    { digest }: SpecRecord,
     roll: Roll,
     now: number,
   ): Desired[] {
-    const rendered = renderUnits(placement, spec, [...roll.hosts, ...roll.held]);
     const generation = this.generation + 1;
     const changed: Desired[] = [];
     for (const host of roll.hosts) {
       // what runs on a host that is new, or back, is told by its first report: an order from before could only stop it
       if (!writer.written.has(host) && !this.view.observed.values.has(host)) continue;
-      const units = rendered.get(host) ?? [];
+      const units = told.units.get(host) ?? [];
       if (!differs(writer.written.get(host), units, digest) && !this.mustRewrite(host, now)) continue;
       changed.push({ host, epoch: this.term.epoch, generation, spec: digest, units });
     }
@@ -175,25 +186,32 @@ export class Leader {
   private async write(
     writer: DesiredWriter,
     placement: Placement,
+    told: HandOver,
     changed: readonly Desired[],
     gone: readonly string[],
   ): Promise<void> {
     const { log, metrics } = this.options;
     this.generation += 1;
     this.unsettledSince ??= this.options.clock.now();
-    const along = this.historian.tell(writer, this.generation, placement.moves, (host) => this.attendance.hasLeft(host));
+    const along = this.historian.tell(writer, this.generation, placement.moves, (host) =>
+      this.attendance.hasLeft(host),
+    );
     const written = await writer.write(changed, gone, along);
     this.placement = placement;
     if (written + gone.length === 0) return;
     const { epoch } = this.term;
-    log.info(`placement written for ${written} host(s), ${placement.moves.length} move(s)`, {
+    // a move whose old host has yet to stop the unit is one when that is done
+    const moves = placement.moves.filter(
+      ({ unit, from }) => !told.units.get(from)?.some((entry) => entry.unit === unit),
+    );
+    log.info(`placement written for ${written} host(s), ${moves.length} move(s)`, {
       epoch,
       generation: this.generation,
     });
-    metrics.moved(placement.moves);
+    metrics.moved(moves);
   }
 
-  private publish(writer: DesiredWriter, placement: Placement, digest: string, roll: Roll): void {
+  private publish(writer: DesiredWriter, placement: Placement, told: HandOver, digest: string, roll: Roll): void {
     const { clock, metrics, host } = this.options;
     const { hosts, views } = roll;
     const observed = this.view.observed.values;
@@ -209,7 +227,7 @@ export class Leader {
     const { generation } = this;
     const problems = this.problems();
     const header = { leader: host, epoch, generation, digest, settled, brake, problems };
-    this.latest = renderAssignments({ ...header, placement, hosts: views, observed });
+    this.latest = renderAssignments({ ...header, placement, pending: told.pending, hosts: views, observed });
     metrics.cluster({ assignments: this.latest, brake, members: hosts.length });
   }
 

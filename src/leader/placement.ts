@@ -3,10 +3,11 @@ import type { ExclusionReason, MoveCause, Spec, Why } from '../shared/model.ts';
 
 /**
  * `ready`: takes everything. `joining`: keeps what it has, takes global and forced units, no other new instance yet.
- * `cordoned`: keeps what it has or runs, takes nothing new. `draining`: gives everything away. `held`: the host is gone but the
+ * `cordoned`: keeps what it has or runs, takes nothing new. `draining`: gives everything away. `leaving`:
+ * stops all that it has, and gives it away. `held`: the host is gone but the
  * brake holds: keeps what it had, takes nothing new.
  */
-export type HostState = 'ready' | 'joining' | 'cordoned' | 'draining' | 'held';
+export type HostState = 'ready' | 'joining' | 'cordoned' | 'draining' | 'leaving' | 'held';
 
 export interface HostView {
   readonly name: string;

@@ -27,7 +27,14 @@ export function describeCause(cause: MoveCause): string {
     case 'displaced':
       return `${cause.by} had to have the host`;
     case 'excluded':
-      return cause.reason === 'draining' ? 'host is draining' : `${cause.reason} there`;
+      switch (cause.reason) {
+        case 'draining':
+          return 'host is draining';
+        case 'leaving':
+          return 'the daemon there is stopping';
+        default:
+          return `${cause.reason} there`;
+      }
   }
 }
 

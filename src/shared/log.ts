@@ -3,6 +3,8 @@
  * journald files it under the right priority; fields follow the sentence as `key=value`.
  */
 
+import type { JournalFields } from './journal.ts';
+
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** A sentence for people, and fields for machines. */
@@ -23,6 +25,8 @@ export interface LoggerOptions {
   /** `journal`: lines prefixed with `<priority>`; `terminal`: with the level's name; `json`: one object a line. */
   readonly format: 'journal' | 'terminal' | 'json';
   readonly debug: boolean;
+  /** Takes lines with the field `event` in the format `journal`: their fields become the journal's own. Default: they are lines as all others. */
+  readonly journal?: { write(fields: JournalFields, line: string): void };
 }
 
 /** One event, one line: control characters are escaped, so that nobody's input can forge a second line. */
@@ -33,7 +37,10 @@ export function createLogger(options: LoggerOptions): Logger {
       return;
     }
     const prefix = options.format === 'journal' ? `<${PRIORITY[level]}>` : `${level.padEnd(5)} `;
-    options.write(prefix + escapeControl(message) + renderFields(fields));
+    const line = prefix + escapeControl(message) + renderFields(fields);
+    if (options.format === 'journal' && options.journal && fields.event !== undefined)
+      options.journal.write(journalFields(PRIORITY[level], message, fields), line);
+    else options.write(line);
   };
   return {
     debug: (message, fields) => {
@@ -55,7 +62,23 @@ function renderFields(fields: LogFields): string {
   return text;
 }
 
-function escapeControl(text: string): string {
+/** `OBJECT_PID` makes `journalctl -u` of this very service show the entry, whichever process hands it over. */
+function journalFields(priority: number, message: string, fields: LogFields): JournalFields {
+  const own = Object.entries(fields).flatMap(([key, value]) => {
+    const name = key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+    return value === undefined ? [] : [[`SERVICEWATCHER_${name}`, escapeControl(String(value))] as const];
+  });
+  return [
+    ['MESSAGE', escapeControl(message)],
+    ['PRIORITY', String(priority)],
+    ['SYSLOG_IDENTIFIER', 'servicewatcher'],
+    ['OBJECT_PID', String(process.pid)],
+    ...own,
+  ];
+}
+
+/** On one line, and without control characters: a terminal obeys those. */
+export function escapeControl(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => {
     if (c === '\n') return '\\n';
     if (c === '\t') return c;

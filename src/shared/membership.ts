@@ -19,8 +19,13 @@ export interface MembershipOptions {
   readonly describe: () => Omit<Member, 'election'>;
   /** Enters the election; `earlier`: the election znode of this host's earlier session. Answers the new one's path. */
   readonly elect: (earlier: string | undefined) => Promise<string>;
-  /** The host is a member in the present session. Called once per session, and awaited; tried again if it rejects. */
-  readonly onJoined: () => Promise<void>;
+  /**
+   * The host is a member in the present session. Called once per session, and awaited; tried again if it rejects.
+   * `continuous`: it took over the entry of this host's own earlier session, so that nobody saw the host missing.
+   */
+  readonly onJoined: (continuous: boolean) => Promise<void>;
+  /** The entry is gone though the session is not: others saw the host missing. It joins again by itself. */
+  readonly onInterrupted: () => void;
   /** The name belongs to another machine, or another daemon on this one: this daemon must end. */
   readonly onNameTaken: (why: string) => void;
 }
@@ -34,6 +39,8 @@ export class Membership {
   private watch: Watch | undefined;
   private joinedIn: string | undefined;
   private election: string | undefined;
+  /** Session in which an entry was taken over without a gap. */
+  private continuousIn: string | undefined;
   private joining: Promise<void> | undefined;
   private ended = false;
 
@@ -117,7 +124,11 @@ export class Membership {
       return !decoded.ok || decoded.value.machineId === self.machineId;
     });
     if (claim.kind === 'held') throw new Error(`${path} was taken by another machine at this moment`);
-    await onJoined();
+    const session = store.state.kind === 'connected' ? store.state.session : undefined;
+    // one that is ours already was made by an attempt whose answer was lost: whether there was a gap is not known then
+    if (claim.was === 'replaced') this.continuousIn = session;
+    else if (claim.was === 'absent') this.continuousIn = undefined;
+    await onJoined(session !== undefined && this.continuousIn === session);
     return true;
   }
 
@@ -143,6 +154,8 @@ export class Membership {
     if (!node) {
       log.warn('the member znode of this host was removed by someone; joining again');
       this.joinedIn = undefined;
+      this.continuousIn = undefined;
+      this.options.onInterrupted();
       this.begin();
       return;
     }

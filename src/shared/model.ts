@@ -69,6 +69,7 @@ export type ExclusionReason =
   | 'invalid-unit' // systemd cannot load it (bad-setting, error)
   | 'cordoned'
   | 'draining'
+  | 'leaving' // its daemon is stopping, and its units with it
   | 'joining' // just joined: new instances wait for others to join (partitioner_boundary)
   | 'held' // the host is gone, but the brake holds its instances where they were
   | 'forced-elsewhere' // `force` names another host
@@ -107,6 +108,8 @@ export interface DesiredUnit {
   readonly isolation: Isolation;
   readonly why: Why;
   readonly prestart?: DesiredPrestart;
+  /** It is to go to another host, which gets it as soon as this one has stopped it. */
+  readonly withdrawn?: boolean;
 }
 
 /** What one host shall run, as written by the leader to `desired/<host>`. */
@@ -157,6 +160,8 @@ export interface Observed extends Version {
   readonly host: string;
   /** Set when the executor refused the newest desired state: why. */
   readonly refused?: string;
+  /** The daemon is stopping in good order, and its units with it: it starts nothing any more. */
+  readonly leaving?: boolean;
   /** Every unit that is desired, active, failed or cannot be loaded; sorted by unit. Loaded inactive units are left out. */
   readonly units: readonly ObservedUnit[];
 }
@@ -198,6 +203,6 @@ export interface SpecRecord {
   readonly proposedBy: string;
   /** ISO 8601. */
   readonly at: string;
-  /** Digests of specs that this one replaced, newest first; a daemon that starts with one of these is stale. */
+  /** Digests of specs that this one replaced, or that were refused, newest first; a daemon that starts with one is stale. */
   readonly earlier: readonly string[];
 }

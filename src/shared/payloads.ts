@@ -45,6 +45,7 @@ const exclusionReason = z.enum([
   'invalid-unit',
   'cordoned',
   'draining',
+  'leaving',
   'joining',
   'held',
   'forced-elsewhere',
@@ -81,6 +82,7 @@ const desired = z.object({
       isolation,
       why,
       prestart: z.object({ script: z.string(), values: z.record(z.string(), z.array(host)) }).optional(),
+      withdrawn: z.boolean().optional(),
     }),
   ),
 });
@@ -90,6 +92,7 @@ const observed = z.object({
   epoch: epochNumber,
   generation: natural,
   refused: z.string().optional(),
+  leaving: z.boolean().optional(),
   units: z.array(
     z.object({
       unit,
@@ -186,7 +189,8 @@ export const decodeObserved = (data: Buffer, path: string): Decoded<Observed> =>
 export const decodeMember = (data: Buffer, path: string): Decoded<Member> => decodePayload(member, data, path);
 export const decodeHostIntent = (data: Buffer, path: string): Decoded<HostIntent> =>
   decodePayload(hostIntent, data, path);
-export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> => decodePayload(specRecord, data, path);
+export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> =>
+  decodePayload(specRecord, data, path);
 export const decodeEpoch = (data: Buffer, path: string): Decoded<Epoch> => decodePayload(epoch, data, path);
 export const decodeElectionEntry = (data: Buffer, path: string): Decoded<ElectionEntry> =>
   decodePayload(electionEntry, data, path);

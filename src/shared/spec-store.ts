@@ -2,10 +2,12 @@
  * The one spec of the cluster, in the `spec` znode: who may replace it, and when. A replacement is a compare-and-set, so
  * that of two proposals at the same moment both are decided upon, one after the other.
  */
+import { type EventKind, encodeBatches, RING_PREFIX } from './history.ts';
 import type { Spec, SpecRecord } from './model.ts';
 import { decodeSpecRecord, encodeSpecRecord } from './payloads.ts';
-import { isStoreError, type Store } from './store.ts';
-import { MAX_DATA_BYTES, SPEC } from './znodes.ts';
+import { isStoreError, MAX_PAYLOAD_BYTES, type Operation, type Store } from './store.ts';
+import { HISTORY, MAX_DATA_BYTES, SPEC } from './znodes.ts';
+import { operationBytes } from './zookeeper/checks.ts';
 
 export interface Proposal {
   readonly spec: Spec;
@@ -86,7 +88,7 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
     const data = encode(proposal, []);
     if (data.length > MAX_DATA_BYTES) return { kind: 'too-large', bytes: data.length };
     // in one step, as version 0 cannot be checked: whoever compares and sets next needs a 1
-    await store.transaction([
+    await write(store, proposal, undefined, [
       { op: 'create', path: SPEC, data: Buffer.alloc(0), mode: 'persistent' },
       { op: 'set', path: SPEC, data },
     ]);
@@ -109,8 +111,30 @@ async function proposeOnce(store: Store, proposal: Proposal): Promise<ProposalOu
     if (current.ok) await rememberRefused(store, current.value, proposal.digest, version);
     return { kind: 'refused', why: objection };
   }
-  await store.set(SPEC, data, version);
+  const replaced = current.ok ? current.value.digest : 'one that nobody could read';
+  const set: Operation = { op: 'set', path: SPEC, data, ...(version !== undefined && { version }) };
+  await write(store, proposal, replaced, [set]);
   return { kind: 'replaced' };
+}
+
+/** Writes the spec, and with it, in one step, that it was written. */
+async function write(
+  store: Store,
+  proposal: Proposal,
+  replaced: string | undefined,
+  operations: readonly Operation[],
+): Promise<void> {
+  const { proposedBy: host, at, intent, digest } = proposal;
+  const instead = replaced === undefined ? 'the first one' : `instead of ${replaced}`;
+  const why = `${host} proposed ${digest}, ${instead}`;
+  const event = { at, kind: 'spec-replaced' satisfies EventKind, host, reason: intent, why };
+  const told = encodeBatches(host, `${host}/spec/${at}/${digest}`, [event]).map(
+    (data): Operation => ({ op: 'create', path: RING_PREFIX.leader, data, mode: 'persistent-sequential' }),
+  );
+  await store.ensure(HISTORY);
+  const all = [...operations, ...told];
+  // a spec that all but fills a transaction counts for more than its mention
+  await store.transaction(operationBytes(all) <= MAX_PAYLOAD_BYTES ? all : operations);
 }
 
 /** A daemon that starts with the refused file would propose it again, maybe at a moment when less runs: it is to be stale. */

@@ -40,6 +40,7 @@ interface Situation {
   readonly memory?: UnitMemory;
   readonly busy?: boolean;
   readonly isolated?: boolean;
+  readonly cleared?: boolean;
 }
 
 function input(situation: Situation): DiffInput {
@@ -51,6 +52,7 @@ function input(situation: Situation): DiffInput {
     memory: new Map(situation.memory && [[UNIT, situation.memory]]),
     busy: new Set(situation.busy ? [UNIT] : []),
     isolated: situation.isolated ?? false,
+    cleared: new Set(situation.cleared ? [UNIT] : []),
     runOnce: new Set(),
   };
 }
@@ -315,6 +317,7 @@ describe('whatever the input', () => {
     memory: fc.dictionary(unit, aMemory).map((memories) => new Map(Object.entries(memories))),
     busy: fc.uniqueArray(unit).map((units) => new Set(units)),
     isolated: fc.boolean(),
+    cleared: fc.uniqueArray(unit).map((units) => new Set(units)),
     runOnce: fc.uniqueArray(unit).map((units) => new Set(units)),
   });
 

@@ -73,7 +73,7 @@ async function boot(
   });
   running.push(executor);
   await done(executor.start());
-  if (options.joined !== false) executor.joined();
+  if (options.joined !== false) executor.joined(true);
   return executor;
 }
 
@@ -383,7 +383,7 @@ describe('an executor', () => {
     ensemble.expire(session);
     store.heal();
     await clock.until('a new session', () => store.state.kind === 'connected');
-    executor.joined();
+    executor.joined(false);
     await clock.until('the report', () => observed()?.refused !== undefined);
     await clock.advance(20_000);
     expect(asked('start b.service')).toBe(1);
@@ -419,7 +419,7 @@ describe('an executor', () => {
     await desire([unit('a'), unit('b')]);
     await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');
     host.systemd.systemctl('start', 'foreign.service');
-    await done(executor.stopUnits(new AbortController().signal));
+    await done(executor.stopUnits('all', new AbortController().signal));
     await clock.advance(20_000);
     expect([active('a'), active('b'), active('foreign')]).toEqual(['inactive', 'inactive', 'active']);
     expect(host.memory.remembered.units.size).toBe(0);
@@ -431,7 +431,7 @@ describe('an executor', () => {
     await boot();
     await desire([unit('a')]);
     await clock.until('it to hang', () => active('a') === 'activating');
-    await clock.finish('the stop', executor.stopUnits(new AbortController().signal), 1_000);
+    await clock.finish('the stop', executor.stopUnits('all', new AbortController().signal), 1_000);
     expect(active('a')).toBe('inactive');
   });
 
@@ -441,7 +441,7 @@ describe('an executor', () => {
     await desire([unit('a')]);
     await clock.until('the start to be asked for', () => asked('start a.service') === 1);
     expect(active('a')).toBe('inactive');
-    await done(executor.stopUnits(new AbortController().signal));
+    await done(executor.stopUnits('all', new AbortController().signal));
     await clock.advance(20_000);
     expect(active('a')).toBe('inactive');
     expect(asked('start a.service')).toBe(1);
@@ -453,7 +453,7 @@ describe('an executor', () => {
     await boot();
     await desire([unit('a', { script: 'x', values: {} })]);
     await clock.until('the script', () => asked('run servicewatcher-prestart-a.service') === 1);
-    await done(executor.stopUnits(new AbortController().signal));
+    await done(executor.stopUnits('all', new AbortController().signal));
     await clock.advance(20_000);
     expect(asked('start a.service')).toBe(0);
   });
@@ -465,7 +465,7 @@ describe('an executor', () => {
     await boot();
     await desire([unit('a'), unit('b')]);
     await clock.until('a pause', () => seen('a')?.waiting !== undefined && active('b') === 'active');
-    await done(executor.stopUnits(new AbortController().signal));
+    await done(executor.stopUnits('all', new AbortController().signal));
     expect([active('a'), active('b')]).toEqual(['inactive', 'inactive']);
   });
 
@@ -477,7 +477,7 @@ describe('an executor', () => {
     await clock.until('it to run', () => active('a') === 'active');
     const abort = new AbortController();
     clock.after(3_000, () => abort.abort());
-    await clock.finish('the end of the wait', executor.stopUnits(abort.signal), 3_100);
+    await clock.finish('the end of the wait', executor.stopUnits('all', abort.signal), 3_100);
     expect(active('a')).toBe('deactivating');
   });
 
@@ -816,7 +816,7 @@ describe('the report', () => {
     await boot({ joined: false });
     await clock.advance(10_000);
     expect(observed()).toBeUndefined();
-    executor.joined();
+    executor.joined(false);
     await clock.until('the report', () => observed() !== undefined);
   });
 
@@ -831,7 +831,7 @@ describe('the report', () => {
     await clock.until('a new session', () => store.state.kind === 'connected' && store.state.session !== session);
     await clock.advance(20_000);
     expect(observed()).toBeUndefined();
-    executor.joined();
+    executor.joined(false);
     await clock.until('the report', () => seen('a')?.active === 'active');
   });
 

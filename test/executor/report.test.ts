@@ -19,6 +19,8 @@ function input(states: readonly UnitState[], change: Partial<ReportInput> = {}):
     memory: new Map(),
     waiting: new Map(),
     stopping: new Set(),
+    ending: new Set(),
+    leaving: false,
     ...change,
   };
 }

@@ -15,8 +15,9 @@ import type { Service, Spec } from '../../src/shared/model.ts';
 import { type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
 import type { FakeClock } from './clock.ts';
 import { MemoryLog } from './log.ts';
+import { FakeProcess } from './process.ts';
 import type { FakeEnsemble, FakeStore } from './store.ts';
-import { FakeSystemd } from './systemd.ts';
+import { FakeSystemd, type FakeSystemdOptions } from './systemd.ts';
 
 export const TIMINGS = { loopTickMs: 5_000, failedLoopTickMs: 2_000, reactionMs: 50, boundaryMs: 1_000 } as const;
 export const SESSION_MS = 4_000;
@@ -39,6 +40,16 @@ export class FakeMemory implements MemoryFile {
   }
 }
 
+export interface FakeHostOptions {
+  readonly systemd?: FakeSystemdOptions;
+  /** Default `TIMINGS`. */
+  readonly timings?: Readonly<Record<keyof typeof TIMINGS, number>>;
+  /** Default `SESSION_MS`. */
+  readonly sessionTimeoutMs?: number;
+  /** Called with each line of `asked`, before systemd is. */
+  readonly onAsked?: (line: string) => void;
+}
+
 export class FakeHost {
   readonly systemd: FakeSystemd;
   readonly memory = new FakeMemory();
@@ -55,8 +66,9 @@ export class FakeHost {
     readonly clock: FakeClock,
     readonly ensemble: FakeEnsemble,
     readonly prestartFolder = '/nonexistent',
+    readonly options: FakeHostOptions = {},
   ) {
-    this.systemd = new FakeSystemd(clock);
+    this.systemd = new FakeSystemd(clock, options.systemd);
     this.machineId = `machine-of-${name}`;
   }
 
@@ -69,31 +81,34 @@ export class FakeHost {
 
   /** A recording connection to the host's systemd. */
   watched(systemd: Systemd): Systemd {
-    const { asked } = this;
+    const ask = (line: string) => {
+      this.asked.push(line);
+      this.options.onAsked?.(line);
+    };
     return {
       get connected() {
         return systemd.connected;
       },
       list: (units) => systemd.list(units),
       start: (unit, deadlineMs, signal) => {
-        asked.push(`start ${unit}`);
+        ask(`start ${unit}`);
         return systemd.start(unit, deadlineMs, signal);
       },
       stop: (unit, deadlineMs, signal) => {
-        asked.push(`stop ${unit}`);
+        ask(`stop ${unit}`);
         return systemd.stop(unit, deadlineMs, signal);
       },
       resetFailed: (unit) => {
-        asked.push(`reset ${unit}`);
+        ask(`reset ${unit}`);
         return systemd.resetFailed(unit);
       },
       exitInfo: (unit) => systemd.exitInfo(unit),
       run: (command, signal) => {
-        asked.push(`run ${command.unit}`);
+        ask(`run ${command.unit}`);
         return systemd.run(command, signal);
       },
       startGuard: (guard) => {
-        asked.push(`guard ${guard.units.join(' ')}`);
+        ask(`guard ${guard.units.join(' ')}`);
         return systemd.startGuard(guard);
       },
       endGuard: (unit) => systemd.endGuard(unit),
@@ -115,31 +130,33 @@ export class FakeDaemon {
   term: Leadership | undefined;
   nameTaken: string | undefined;
   proposed: ProposalOutcome | undefined;
-  private bus: Systemd | undefined;
+  readonly process: FakeProcess;
+  private readonly timings: Readonly<Record<keyof typeof TIMINGS, number>>;
 
   constructor(
     private readonly host: FakeHost,
     spec: Spec,
   ) {
-    const { clock, log, name } = host;
-    const store = host.ensemble.connect({ sessionTimeoutMs: SESSION_MS });
+    const { log, name } = host;
+    const { sessionTimeoutMs = SESSION_MS, timings = TIMINGS } = host.options;
+    this.timings = timings;
+    const clock = new FakeProcess(host.clock);
+    this.process = clock;
+    const store = host.ensemble.connect({ sessionTimeoutMs, process: clock });
     this.store = store;
     this.executor = new Executor({
       host: name,
       store,
-      connectSystemd: (events) => {
-        this.bus = host.watched(host.systemd.connect(events));
-        return this.bus;
-      },
+      connectSystemd: (events) => host.watched(host.systemd.connect(events, clock)),
       memory: host.memory,
       prestartFolder: host.prestartFolder,
       clock,
       log,
       metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
       events: { record: (event) => void host.unitEvents.push(event) },
-      loopTickMs: TIMINGS.loopTickMs,
-      failedLoopTickMs: TIMINGS.failedLoopTickMs,
-      sessionTimeoutMs: SESSION_MS,
+      loopTickMs: timings.loopTickMs,
+      failedLoopTickMs: timings.failedLoopTickMs,
+      sessionTimeoutMs,
       onSystemdConnected: () => {},
     });
     this.election = new Election({
@@ -165,8 +182,8 @@ export class FakeDaemon {
         file: digest,
       }),
       elect: (earlier) => this.election.join(earlier),
-      onJoined: async () => {
-        this.executor.joined();
+      onJoined: async (continuous) => {
+        this.executor.joined(continuous);
         this.proposed = await proposeSpec(store, {
           spec,
           digest,
@@ -175,6 +192,7 @@ export class FakeDaemon {
           intent: 'start',
         });
       },
+      onInterrupted: () => this.executor.left(),
       onNameTaken: (why) => {
         this.nameTaken = why;
       },
@@ -183,16 +201,19 @@ export class FakeDaemon {
 
   /** An orderly stop, as `systemctl stop` asks for it. */
   async stop(): Promise<void> {
-    await this.election.leave();
-    await this.executor.stopUnits(new AbortController().signal);
+    const [left] = await Promise.all([
+      this.executor.stopUnits('all', new AbortController().signal),
+      this.election.leave(),
+    ]);
+    if (left.length > 0) return;
     await this.leave();
   }
 
   /** The process dies: units run on, its session runs out. */
   kill(): void {
+    this.process.kill();
     this.store.kill();
-    // what it still waited for has no meaning any more: nobody is left to wait
-    void Promise.allSettled([this.bus?.close(), this.election.leave(), this.membership.close(), this.executor.close()]);
+    this.host.systemd.hangUp(this.process);
   }
 
   private async leave(): Promise<void> {
@@ -202,7 +223,8 @@ export class FakeDaemon {
   }
 
   private lead(term: Leadership): void {
-    const { clock, log, name } = this.host;
+    const { log, name } = this.host;
+    const { process: clock, timings } = this;
     this.term = term;
     this.epochs.push(term.epoch);
     this.leader = new Leader(term, {
@@ -216,9 +238,9 @@ export class FakeDaemon {
         cluster: () => {},
         converged: (seconds) => void this.convergences.push(seconds),
       },
-      loopTickMs: TIMINGS.loopTickMs,
-      reactionMs: TIMINGS.reactionMs,
-      boundaryMs: TIMINGS.boundaryMs,
+      loopTickMs: timings.loopTickMs,
+      reactionMs: timings.reactionMs,
+      boundaryMs: timings.boundaryMs,
       onEpochTooLow: (epoch) => this.election.raiseEpochAbove(epoch),
     });
     term.signal.addEventListener('abort', () => {

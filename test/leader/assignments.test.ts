@@ -21,6 +21,7 @@ const INPUT: AssignmentsInput = {
   generation: 17,
   digest: 'sha256:x',
   settled: true,
+  pending: [],
   placement: {
     units: new Map([
       [

@@ -119,11 +119,13 @@ async function observe(host: string, units: readonly ObservedUnit[], change: Par
 
 /** Every host obeys at once: what is desired runs. */
 async function obey(...hosts: readonly string[]): Promise<void> {
-  for (const host of hosts)
+  for (const host of hosts) {
+    const wanted = desired(host)?.units.filter(({ withdrawn }) => !withdrawn) ?? [];
     await observe(
       host,
-      units(host).map((unit) => seen(unit, 'active')),
+      wanted.map(({ unit }) => seen(unit, 'active')),
     );
+  }
 }
 
 function desired(host: string): Desired | undefined {
@@ -245,12 +247,20 @@ describe('a leader', () => {
     }
   });
 
-  it('obeys an operator’s intent to drain a host', async () => {
+  it('obeys an operator’s intent to drain a host: what it has starts elsewhere once it has stopped it', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
     const since = clock.date().toISOString();
     await put('/hosts/w1', encodeHostIntent({ host: 'w1', state: 'draining', since, why: 'new disks' }));
+    await clock.until('the order to stop it', () => desired('w1')?.units[0]?.withdrawn === true);
+    await observe('w1', [seen('one.service', 'deactivating')]);
+    await clock.advance(20_000);
+    expect([units('w1'), units('w2')]).toEqual([['one.service'], ['everywhere.service']]);
+    expect(leader?.assignments?.hosts.w2?.units.at(-1)?.detail).toBe('it starts once w1 has stopped it');
+    expect(moves.filter(({ unit }) => unit === 'one.service')).toEqual([]);
+    await observe('w1', []);
     await clock.until('the move', () => units('w2').includes('one.service'));
     expect(units('w1')).toEqual([]);
+    expect(moves.filter(({ unit }) => unit === 'one.service')).toHaveLength(1);
     await obey('w1', 'w2');
     await clock.until('the answer', () => leader?.assignments?.hosts.w1?.state === 'draining');
   });

@@ -21,11 +21,16 @@ interface Daemon {
 let clock: FakeClock;
 let ensemble: FakeEnsemble;
 let labels: Record<string, string>;
+/** Whether each join took over without a gap. */
+let continuity: boolean[];
+let interruptions: string[];
 
 beforeEach(() => {
   clock = new FakeClock();
   ensemble = new FakeEnsemble({ clock });
   labels = {};
+  continuity = [];
+  interruptions = [];
 });
 
 const self = (machineId: string): Omit<Member, 'election'> => ({
@@ -62,11 +67,13 @@ function start(machineId: string, failures = 0): Daemon {
         earlier.push(path);
         return `/election/n_${machineId}-${earlier.length}`;
       },
-      onJoined: async () => {
+      onJoined: async (continuous) => {
         daemon.failures -= 1;
         if (daemon.failures >= 0) throw new Error('the spec could not be proposed');
         if (store.state.kind === 'connected') joined.push(store.state.session);
+        continuity.push(continuous);
       },
+      onInterrupted: () => void interruptions.push(machineId),
       onNameTaken: (why) => void taken.push(why),
     }),
   };
@@ -100,6 +107,7 @@ describe('a membership', () => {
     await clock.until('it to join', () => daemon.membership.joined);
     expect(clock.now() - killedAt).toBeLessThan(500);
     expect(daemon.earlier).toEqual(['/election/n_m1-1']);
+    expect(continuity).toEqual([false, true]);
     await clock.advance(10_000);
     expect(owner()).toBe(session(daemon));
     expect(daemon.taken).toEqual([]);
@@ -136,6 +144,8 @@ describe('a membership', () => {
     await clock.until('it to be back', () => member() !== undefined && daemon.membership.joined);
     expect(owner()).toBe(session(daemon));
     expect(daemon.log.at('warn').join()).toContain('was removed by someone');
+    expect(interruptions).toEqual(['m1']);
+    expect(continuity).toEqual([false, false]);
   });
 
   it('joins again in each new session, and is not joined meanwhile', async () => {
@@ -146,6 +156,7 @@ describe('a membership', () => {
     await clock.until('it to join', () => daemon.membership.joined);
     expect(daemon.joined).toEqual([...new Set(daemon.joined)]);
     expect(daemon.joined).toHaveLength(2);
+    expect(continuity).toEqual([false, false]);
     expect(owner()).toBe(session(daemon));
   });
 

@@ -95,6 +95,7 @@ export function takesNew(state: HostState, demand: Demand, runs: boolean): boole
     case 'cordoned':
       return runs;
     case 'draining':
+    case 'leaving':
     case 'held':
       return false;
   }
@@ -162,7 +163,8 @@ function causeToLeave(
 ): MoveCause | undefined {
   if (demand.kind === 'none') return { kind: 'surplus' };
   if (host === undefined) return { kind: 'host-lost' };
-  if (at(states, host) === 'draining') return { kind: 'excluded', reason: 'draining' };
+  const state = at(states, host);
+  if (state === 'draining' || state === 'leaving') return { kind: 'excluded', reason: state };
   const reason = excluded.get(host);
   if (reason !== undefined) return { kind: 'excluded', reason };
   if (demand.kind === 'forced' && demand.host !== host) return { kind: 'excluded', reason: 'forced-elsewhere' };

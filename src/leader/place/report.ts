@@ -110,7 +110,7 @@ function allDepartures(
 }
 
 function countStates(states: readonly HostState[]): Readonly<Record<HostState, number>> {
-  const counts: Record<HostState, number> = { ready: 0, joining: 0, cordoned: 0, draining: 0, held: 0 };
+  const counts: Record<HostState, number> = { ready: 0, joining: 0, cordoned: 0, draining: 0, leaving: 0, held: 0 };
   for (const state of states) counts[state] += 1;
   return counts;
 }
@@ -145,7 +145,7 @@ function describeUnplaced(
       rest[at(states, host)] -= 1;
       add(reason, 1);
     }
-    for (const state of ['ready', 'joining', 'cordoned', 'draining', 'held'] as const)
+    for (const state of ['ready', 'joining', 'cordoned', 'draining', 'leaving', 'held'] as const)
       add(reasonOfState(state, false), rest[state]);
   }
   const why = [...counts].map(([reason, hosts]) => ({ reason, hosts })).sort((a, b) => compare(a.reason, b.reason));

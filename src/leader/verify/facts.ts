@@ -38,7 +38,7 @@ const NO_EXCLUSIONS: ReadonlyMap<string, ExclusionReason> = new Map();
 
 export function readFacts(input: PlacementInput, placement: Placement): Facts {
   const hosts = new Map(input.hosts.map((host) => [host.name, host]));
-  const states = { ready: 0, joining: 0, cordoned: 0, draining: 0, held: 0 };
+  const states = { ready: 0, joining: 0, cordoned: 0, draining: 0, leaving: 0, held: 0 };
   for (const host of hosts.values()) states[host.state] += 1;
   const exclusions = new Map<string, Map<string, ExclusionReason>>();
   for (const host of input.hosts) {
@@ -93,7 +93,7 @@ export function forbids(unit: DeclaredUnit, host: HostView | undefined): string 
   const reason = unit.excluded.get(host.name);
   if (reason !== undefined) return `excludes the unit: ${reason}`;
   if (unit.force !== undefined && unit.force !== host.name) return `is not ${unit.force}, which the unit is forced to`;
-  return host.state === 'draining' ? 'is draining' : undefined;
+  return host.state === 'draining' || host.state === 'leaving' ? `is ${host.state}` : undefined;
 }
 
 /** True when the unit was on this host before and nothing forbids it to stay. */

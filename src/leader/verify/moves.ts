@@ -121,7 +121,8 @@ function isTrueCause({ from, because }: Move, unit: DeclaredUnit, complete: bool
   const host = facts.hosts.get(from);
   if (!unit.service.enabled) return because.kind === 'surplus';
   if (host === undefined) return because.kind === 'host-lost';
-  if (host.state === 'draining') return because.kind === 'excluded' && because.reason === 'draining';
+  if (host.state === 'draining' || host.state === 'leaving')
+    return because.kind === 'excluded' && because.reason === host.state;
   const reason = unit.excluded.get(from);
   if (reason !== undefined) return because.kind === 'excluded' && because.reason === reason;
   if (unit.force !== undefined && unit.force !== from)

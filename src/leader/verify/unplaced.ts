@@ -67,7 +67,7 @@ function countReasons(unit: DeclaredUnit, { hosts, states }: Facts): Map<Exclusi
     return counts;
   }
   const reasonOf = (state: keyof typeof states) => (state === 'ready' ? 'exclusive' : state);
-  for (const state of ['ready', 'joining', 'cordoned', 'draining', 'held'] as const)
+  for (const state of ['ready', 'joining', 'cordoned', 'draining', 'leaving', 'held'] as const)
     add(reasonOf(state), states[state]);
   for (const name of unit.placed) {
     const host = hosts.get(name);

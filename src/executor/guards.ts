@@ -1,0 +1,167 @@
+/**
+ * Keeps one guard running in systemd for the units that may run on one host only, and puts a fresh one in its place each
+ * time the session is confirmed. The earlier guard is ended only when the fresh one is known to count and to end in
+ * time: whenever this process is frozen or dies, one of them stops the units before others may start them.
+ */
+import type { Clock } from '../shared/clock.ts';
+import { messageOf } from '../shared/error-text.ts';
+import { guardSlackMs, isolationTiming, stopBudgetMs } from '../shared/isolation-timing.ts';
+import type { Logger } from '../shared/log.ts';
+import { GUARD_PREFIX, type Systemd } from './systemd.ts';
+
+/** What the guards must do now. */
+export interface GuardOrder {
+  /** Units to guard; empty: none is needed. */
+  readonly units: ReadonlySet<string>;
+  /** When the guard must begin to stop them, ms of the clock. */
+  readonly until: number;
+  readonly sessionTimeoutMs: number;
+}
+
+export interface GuardsOptions {
+  readonly systemd: Systemd;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What `covers` answers changed. */
+  readonly onChange: () => void;
+}
+
+interface Armed {
+  readonly unit: string;
+  readonly units: ReadonlySet<string>;
+  readonly until: number;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+export class Guards {
+  private order: GuardOrder | undefined;
+  private armed: Armed | undefined;
+  /** Guards to end once the present one is known to be good; undefined: those of earlier processes are not known yet. */
+  private outdated: Set<string> | undefined;
+  private working: Promise<void> | undefined;
+  /** How long systemd took to start the last one: the next is given so much less time. */
+  private latencyMs = 0;
+  private made = 0;
+  private complaint: string | undefined;
+  private ended = false;
+
+  constructor(private readonly options: GuardsOptions) {}
+
+  /** A guard that ends in time runs for this unit. */
+  covers(unit: string): boolean {
+    return this.armed !== undefined && this.armed.units.has(unit) && this.options.clock.now() < this.armed.until;
+  }
+
+  /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */
+  renew(order: GuardOrder): void {
+    this.order = order;
+    if (this.working !== undefined || this.ended || !this.options.systemd.connected) return;
+    this.working = this.work().finally(() => {
+      this.working = undefined;
+      if (this.order !== undefined) this.renew(this.order);
+    });
+  }
+
+  /** The connection to systemd was made anew: what became of calls under way is not known. */
+  forget(): void {
+    this.outdated = undefined;
+  }
+
+  /** Nothing more is done; guards that run go on. */
+  async close(): Promise<void> {
+    this.ended = true;
+    await this.working;
+  }
+
+  private async work(): Promise<void> {
+    for (let order = this.take(); order !== undefined; order = this.take()) {
+      try {
+        if (order.units.size > 0) await this.arm(order);
+        else await this.disarm();
+        this.complaint = undefined;
+      } catch (error) {
+        this.complain(messageOf(error));
+      }
+    }
+  }
+
+  private take(): GuardOrder | undefined {
+    const { order } = this;
+    this.order = undefined;
+    return this.ended ? undefined : order;
+  }
+
+  private async arm(order: GuardOrder): Promise<void> {
+    const { systemd, clock } = this.options;
+    const { sessionTimeoutMs, units, until } = order;
+    const begun = clock.now();
+    const afterMs = until - begun - this.latencyMs;
+    if (afterMs <= 0 || this.isUpToDate(order)) return;
+    const outdated = this.outdated ?? new Set(await systemd.guards());
+    this.outdated = outdated;
+    const unit = this.nextName();
+    // whatever becomes of the call, it may be there
+    outdated.add(unit);
+    const asked = clock.now();
+    await systemd.startGuard({
+      unit,
+      units: [...units],
+      afterMs: until - asked - this.latencyMs,
+      stopMs: stopBudgetMs(sessionTimeoutMs),
+    });
+    const tookMs = clock.now() - asked;
+    const lateMs = tookMs - this.latencyMs;
+    // one that took very long must not leave the next one no time at all
+    this.latencyMs = Math.min(tookMs, isolationTiming(sessionTimeoutMs).pingMs);
+    if (lateMs > guardSlackMs(sessionTimeoutMs)) {
+      await systemd.endGuard(unit);
+      outdated.delete(unit);
+      throw new Error(`systemd took ${Math.round(tookMs)} ms to start it, too long to rely on it`);
+    }
+    outdated.delete(unit);
+    if (this.armed !== undefined) outdated.add(this.armed.unit);
+    this.become({ unit, units, until });
+    await this.endOutdated(outdated);
+  }
+
+  private async disarm(): Promise<void> {
+    const outdated = this.outdated ?? new Set(await this.options.systemd.guards());
+    this.outdated = outdated;
+    if (this.armed !== undefined) outdated.add(this.armed.unit);
+    this.become(undefined);
+    await this.endOutdated(outdated);
+  }
+
+  private async endOutdated(outdated: Set<string>): Promise<void> {
+    for (const unit of outdated) {
+      await this.options.systemd.endGuard(unit);
+      outdated.delete(unit);
+    }
+  }
+
+  private isUpToDate({ units, until }: GuardOrder): boolean {
+    const { armed } = this;
+    if (armed === undefined || armed.until < until || armed.units.size !== units.size) return false;
+    return [...units].every((unit) => armed.units.has(unit));
+  }
+
+  private become(armed: Armed | undefined): void {
+    const before = this.armed;
+    this.armed = armed;
+    const same = [...(armed?.units ?? NONE)].join() === [...(before?.units ?? NONE)].join();
+    if (!same) this.options.onChange();
+  }
+
+  private nextName(): string {
+    this.made += 1;
+    return `${GUARD_PREFIX}${this.options.clock.date().getTime().toString(36)}-${this.made}.service`;
+  }
+
+  /** Once for each reason in a row: it is tried again with the next confirmation. */
+  private complain(why: string): void {
+    if (this.ended || this.complaint === why) return;
+    this.complaint = why;
+    this.options.log.warn(`the guard of units with isolation: stop could not be renewed: ${why}; it is tried again`);
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * What each host is told while units change hosts in good order: the old host is told to stop first (`withdrawn`), and the
+ * new one to start only once the old one reports the unit down. So it is for units with `isolation: stop`, whatever the
+ * reason, and for all others when their host is draining or stopping. At any moment the desired states name such a unit
+ * on no more hosts than wanted, so that a new leader, who knows only them and the reports, goes on where the last one was.
+ * Pure.
+ */
+import type { Desired, DesiredUnit, Observed, ObservedUnit } from '../shared/model.ts';
+import { compare } from '../shared/names.ts';
+import type { HostView } from './placement.ts';
+
+export interface HandOverInput {
+  /** Host → units that it shall have in the end, as `renderUnits` gives them. */
+  readonly wanted: ReadonlyMap<string, readonly DesiredUnit[]>;
+  /** What is written for each host now; those of lost hosts do not count. */
+  readonly written: ReadonlyMap<string, Desired>;
+  readonly observed: ReadonlyMap<string, Observed>;
+  /** One for each live or held host. */
+  readonly hosts: readonly HostView[];
+  /** Services with one instance on every host: their instances do not replace each other. */
+  readonly everywhere: ReadonlySet<string>;
+}
+
+/** An instance that its new host does not get yet, and the hosts that have yet to stop theirs. */
+export interface PendingHandOver {
+  readonly unit: string;
+  readonly to: string;
+  readonly from: readonly string[];
+}
+
+export interface HandOver {
+  /** Host → what it is told now, sorted by unit. */
+  readonly units: ReadonlyMap<string, readonly DesiredUnit[]>;
+  /** Sorted by unit, then `to`. */
+  readonly pending: readonly PendingHandOver[];
+}
+
+/** One unit's part of the input. */
+interface Instances {
+  readonly wanted: Map<string, DesiredUnit>;
+  readonly written: Map<string, DesiredUnit>;
+  readonly up: Set<string>;
+}
+
+export function handOver(input: HandOverInput): HandOver {
+  const told = new Map([...input.wanted].map(([host, units]) => [host, [...units]]));
+  const views = new Map(input.hosts.map((view) => [view.name, view]));
+  const pending: PendingHandOver[] = [];
+  for (const [unit, instances] of gather(input, views)) {
+    const waiting = [...instances.written].filter(
+      ([host, entry]) =>
+        !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input),
+    );
+    for (const [host, entry] of waiting) told.get(host)?.push({ ...entry, withdrawn: true });
+    const from = [...waiting.map(([host]) => host), ...strays(instances)].sort(compare);
+    const fresh = [...instances.wanted.keys()].filter((host) => !instances.written.has(host)).sort(compare);
+    for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
+      told.set(
+        to,
+        (told.get(to) ?? []).filter((entry) => entry.unit !== unit),
+      );
+      pending.push({ unit, to, from });
+    }
+  }
+  for (const units of told.values()) units.sort((a, b) => compare(a.unit, b.unit));
+  pending.sort((a, b) => compare(a.unit, b.unit) || compare(a.to, b.to));
+  return { units: told, pending };
+}
+
+/** Units that somebody has or shall have, but for those of services that run everywhere. */
+function gather(
+  { wanted, written, observed, everywhere }: HandOverInput,
+  views: ReadonlyMap<string, HostView>,
+): Map<string, Instances> {
+  const all = new Map<string, Instances>();
+  const of = (unit: string): Instances => {
+    const known = all.get(unit) ?? { wanted: new Map(), written: new Map(), up: new Set() };
+    all.set(unit, known);
+    return known;
+  };
+  for (const [host, units] of wanted)
+    for (const entry of units) if (!everywhere.has(entry.service)) of(entry.unit).wanted.set(host, entry);
+  for (const [host, { units }] of written) {
+    if (!views.has(host)) continue;
+    for (const entry of units) if (!everywhere.has(entry.service)) of(entry.unit).written.set(host, entry);
+  }
+  for (const [host, { units }] of observed) {
+    if (!views.has(host)) continue;
+    for (const seen of units) if (isUp(seen)) all.get(seen.unit)?.up.add(host);
+  }
+  return all;
+}
+
+function inOrder(
+  host: string,
+  entry: DesiredUnit,
+  instances: Instances,
+  views: ReadonlyMap<string, HostView>,
+): boolean {
+  const state = views.get(host)?.state;
+  if (state === 'draining' || state === 'leaving') return true;
+  return entry.isolation === 'stop' || mayRunOnceOnly(instances);
+}
+
+function mayRunOnceOnly({ wanted }: Instances): boolean {
+  return [...wanted.values()].some((entry) => entry.isolation === 'stop');
+}
+
+/** Until a host has said that it obeys an order without the unit, and that the unit is down, it has the unit. */
+function holds(host: string, unit: string, { written, observed }: HandOverInput): boolean {
+  const order = written.get(host);
+  const report = observed.get(host);
+  if (!order || !report) return true;
+  if (report.units.some((seen) => seen.unit === unit && isUp(seen))) return true;
+  if (report.leaving) return false;
+  const withdrawn = order.units.some((entry) => entry.unit === unit && entry.withdrawn);
+  const obeyed = report.epoch === order.epoch && report.generation === order.generation && report.refused === undefined;
+  return !withdrawn || !obeyed;
+}
+
+/** Hosts on which a unit runs that may run once only, though nobody told them so by now. */
+function strays(instances: Instances): string[] {
+  if (!mayRunOnceOnly(instances)) return [];
+  return [...instances.up].filter((host) => !instances.wanted.has(host) && !instances.written.has(host));
+}
+
+function isUp({ active }: ObservedUnit): boolean {
+  switch (active) {
+    case 'active':
+    case 'reloading':
+    case 'activating':
+    case 'deactivating':
+    case 'maintenance':
+      return true;
+    case 'inactive':
+    case 'failed':
+      return false;
+  }
+}
