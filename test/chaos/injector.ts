@@ -1,0 +1,287 @@
+/** Does each kind of fault to real machines, and undoes it. */
+import type { Host } from '../harness/host.ts';
+import { monotonicNow, until } from '../harness/until.ts';
+import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
+import { type ChaosCluster, resetFailed } from './cluster.ts';
+import { FAULTS, type FaultKind, type PlannedFault, type Target } from './faults.ts';
+import { DAEMON } from './journal.ts';
+import { CHANGED_UNIT, FLAGS } from './world.ts';
+
+/** Longest for a daemon to be ready again: it may have to wait for a quorum. */
+const READY_MS = 60_000;
+const WAIT = { deadlineMs: READY_MS, everyMs: 50 };
+/** Fills the state directory's disk. */
+const FILL = '/var/lib/servicewatcher/fill';
+/** How many of the hosts where it runs `unit-fails-on-hosts` strikes at most, so that others are left. */
+const FAILING_HOSTS = 2;
+
+/** What a fault strikes. */
+export interface Struck {
+  readonly hosts: readonly Host[];
+  readonly servers: readonly ZooKeeperNode[];
+  /** With its ending. */
+  readonly unit?: string;
+}
+
+/** A fault that is under way. */
+export interface Effect {
+  /** When the last process of a host that was switched off was gone, ms of CLOCK_MONOTONIC. */
+  readonly offAt?: number;
+  /** Undoes it; resolves when what was struck is up again, as far as it comes up by itself. */
+  undo(): Promise<void>;
+}
+
+/** Chooses what a fault strikes; hosts in `taken` are spared. Undefined: there is no such thing at this moment. */
+export async function chooseTarget(
+  cluster: ChaosCluster,
+  fault: PlannedFault,
+  taken: readonly Host[],
+): Promise<Struck | undefined> {
+  const free = cluster.on.filter((host) => !taken.includes(host));
+  const target: Target = FAULTS[fault.kind].target;
+  switch (target) {
+    case 'host': {
+      const leader = fault.atLeader ? await cluster.leader() : undefined;
+      const shared = fault.sameHost ? taken[0] : undefined;
+      const host = shared ?? free.find(({ name }) => name === leader) ?? at(free, fault.rank);
+      return host && { hosts: [host], servers: [] };
+    }
+    case 'cluster': {
+      const host = at(free, fault.rank);
+      return host && { hosts: [host], servers: [], unit: CHANGED_UNIT };
+    }
+    case 'server':
+    case 'quorum':
+      return { hosts: [], servers: await chooseServers(cluster, fault) };
+    case 'unit':
+      return chooseUnit(cluster, fault, free);
+    default:
+      return target satisfies never;
+  }
+}
+
+/** One server, or just so many that those left are no majority. */
+async function chooseServers(cluster: ChaosCluster, fault: PlannedFault): Promise<ZooKeeperNode[]> {
+  const { servers } = cluster.lab;
+  const modes = await Promise.all(servers.map((server) => server.mode()));
+  const leader = modes.indexOf('leader');
+  const first = fault.atLeader && leader >= 0 ? leader : Math.floor(fault.rank * servers.length);
+  const number = FAULTS[fault.kind].target === 'quorum' ? Math.ceil(servers.length / 2) : 1;
+  return servers
+    .map((_, index) => servers[(first + index) % servers.length])
+    .flatMap((server) => server ?? [])
+    .slice(0, number);
+}
+
+async function chooseUnit(
+  cluster: ChaosCluster,
+  fault: PlannedFault,
+  free: readonly Host[],
+): Promise<Struck | undefined> {
+  const unit = `${fault.unit}.service`;
+  const running = await cluster.runsOn(unit);
+  const isThere = (host: Host) => running.includes(host.name) !== (fault.kind === 'unit-started-by-hand');
+  const candidates = free.filter(isThere);
+  const host = at(candidates, fault.rank);
+  if (host === undefined) return undefined;
+  const hosts = fault.kind === 'unit-fails-on-hosts' ? candidates.slice(0, FAILING_HOSTS) : [host];
+  return { hosts, servers: [], unit };
+}
+
+type Handler = (struck: Struck, cluster: ChaosCluster) => Promise<Effect>;
+
+/** Begins a fault. */
+export function begin(kind: FaultKind, struck: Struck, cluster: ChaosCluster): Promise<Effect> {
+  return handlers[kind](struck, cluster);
+}
+
+const onHost =
+  (work: (host: Host) => Promise<Effect>): Handler =>
+  ({ hosts: [host] }) => {
+    if (host === undefined) throw new Error('no host was chosen');
+    return work(host);
+  };
+
+const onUnit =
+  (work: (host: Host, unit: string) => Promise<Effect>): Handler =>
+  ({ hosts: [host], unit }) => {
+    if (host === undefined || unit === undefined) throw new Error('no unit was chosen');
+    return work(host, unit);
+  };
+
+/** Over as soon as it is done. */
+const atOnce = (work: (host: Host) => Promise<unknown>): Handler =>
+  onHost(async (host) => {
+    await work(host);
+    return { undo: async () => {} };
+  });
+
+const onServers =
+  (
+    work: (server: ZooKeeperNode) => Promise<void> | void,
+    undo: (server: ZooKeeperNode) => Promise<void> | void,
+  ): Handler =>
+  async ({ servers }, cluster) => {
+    await Promise.all(servers.map(work));
+    return {
+      undo: async () => {
+        await Promise.all(servers.map(undo));
+        await until(() => cluster.hasQuorum(), { ...WAIT, what: 'a quorum' });
+      },
+    };
+  };
+
+const killServers = onServers(
+  (server) => server.kill('SIGKILL'),
+  (server) => server.start(),
+);
+const freezeServers = onServers(
+  (server) => server.pause(),
+  (server) => server.resume(),
+);
+const cutServers = onServers(
+  (server) => server.cut(),
+  (server) => server.heal(),
+);
+
+const handlers: Readonly<Record<FaultKind, Handler>> = {
+  'host-power': onHost(async (host) => {
+    await host.powerOff();
+    return { offAt: monotonicNow(), undo: () => boot(host) };
+  }),
+  'host-reboot': onHost(async (host) => {
+    await host.shutDown();
+    return { offAt: monotonicNow(), undo: () => boot(host) };
+  }),
+  'host-cable': onHost(async (host) => {
+    await host.cut();
+    return { undo: () => host.heal() };
+  }),
+  'daemon-kill': onHost(async (host) => {
+    const { mainPid } = await host.unitState(DAEMON);
+    await signalDaemon(host, 'KILL');
+    return { undo: () => untilOtherDaemon(host, mainPid) };
+  }),
+  'daemon-freeze': onHost(async (host) => {
+    await signalDaemon(host, 'STOP');
+    return { undo: () => signalDaemon(host, 'CONT') };
+  }),
+  'daemon-stop': onHost(async (host) => {
+    await systemctl(host, 'stop', DAEMON);
+    return { undo: () => systemctl(host, 'start', DAEMON) };
+  }),
+  'daemon-restart': atOnce((host) => systemctl(host, 'restart', DAEMON)),
+  reload: atOnce((host) => systemctl(host, 'reload', DAEMON)),
+  'reload-changed': async ({ hosts: [host] }, cluster) => {
+    if (host === undefined) throw new Error('no host was chosen');
+    await replaceFiles(cluster, host, true);
+    return { undo: () => replaceFiles(cluster, host, false) };
+  },
+  'dbus-restart': atOnce((host) => systemctl(host, 'restart', 'dbus')),
+  'systemd-reload': atOnce((host) => systemctl(host, 'daemon-reload')),
+  'systemd-reexec': atOnce((host) => systemctl(host, 'daemon-reexec')),
+  'disk-full': onHost(async (host) => {
+    // it ends with an error, when nothing is left to be written to
+    await host.sh('sh', '-c', `cat /dev/zero > ${FILL}`);
+    return {
+      undo: async () => {
+        await host.mustSh('rm', FILL);
+      },
+    };
+  }),
+  'server-kill': killServers,
+  'server-freeze': freezeServers,
+  'server-stop': onServers(
+    (server) => server.kill('SIGTERM'),
+    (server) => server.start(),
+  ),
+  'server-cable': cutServers,
+  'quorum-kill': killServers,
+  'quorum-freeze': freezeServers,
+  'quorum-cable': cutServers,
+  'unit-fail': onUnit(async (host, unit) => {
+    await fail(host, unit);
+    return { undo: () => resetFailed(host, unit) };
+  }),
+  'unit-exit': onUnit(async (host, unit) => {
+    await systemctl(host, 'kill', '--signal=USR1', '--kill-who=main', unit);
+    return { undo: async () => {} };
+  }),
+  'unit-hangs-at-stop': onUnit(stopByHand),
+  'unit-hangs-at-start': async ({ hosts, unit }, cluster) => {
+    if (unit === undefined) throw new Error('no unit was chosen');
+    const flagged = cluster.on;
+    await Promise.all(flagged.map((host) => raiseFlag(host, unit)));
+    await Promise.all(hosts.map((host) => fail(host, unit)));
+    return { undo: () => lowerFlags(flagged, hosts, unit) };
+  },
+  'unit-fails-on-hosts': async ({ hosts, unit }) => {
+    if (unit === undefined) throw new Error('no unit was chosen');
+    await Promise.all(hosts.map((host) => raiseFlag(host, unit)));
+    await Promise.all(hosts.map((host) => fail(host, unit)));
+    return { undo: () => lowerFlags(hosts, hosts, unit) };
+  },
+  'unit-stopped-by-hand': onUnit(stopByHand),
+  'unit-started-by-hand': onUnit(async (host, unit) => {
+    await systemctl(host, 'start', unit);
+    return { undo: async () => {} };
+  }),
+};
+
+/** Resolves when the host is up and its daemon is ready, or once it has been up for so long that it never will be. */
+async function boot(host: Host): Promise<void> {
+  await host.start();
+  const ready = async () => (await host.unitState(DAEMON)).active === 'active';
+  await until(ready, { ...WAIT, what: `the daemon of ${host.name} to be ready` });
+}
+
+async function untilOtherDaemon(host: Host, before: number): Promise<void> {
+  const other = async () => {
+    const { active, mainPid } = await host.unitState(DAEMON);
+    return active === 'active' && mainPid !== before;
+  };
+  await until(other, { ...WAIT, what: `a new daemon on ${host.name}` });
+}
+
+async function replaceFiles(cluster: ChaosCluster, host: Host, changed: boolean): Promise<void> {
+  await cluster.writeFiles(changed);
+  const replaced = async () => {
+    await systemctl(host, 'reload', DAEMON);
+    const status = JSON.parse((await cluster.lab.http(host, '/status')).body);
+    return status.spec.file === status.spec.cluster && status.spec.file;
+  };
+  await until(replaced, { ...WAIT, everyMs: 500, what: `the file of ${host.name} to be the cluster's` });
+}
+
+async function stopByHand(host: Host, unit: string): Promise<Effect> {
+  await systemctl(host, 'stop', unit);
+  return { undo: async () => {} };
+}
+
+async function fail(host: Host, unit: string): Promise<void> {
+  await systemctl(host, 'kill', '--signal=KILL', unit);
+}
+
+async function raiseFlag(host: Host, unit: string): Promise<void> {
+  await host.mustSh('sh', '-c', `mkdir -p ${FLAGS} && touch ${FLAGS}/${unit}`);
+}
+
+/** Hosts that were switched off meanwhile have no flag any more. */
+async function lowerFlags(flagged: readonly Host[], failed: readonly Host[], unit: string): Promise<void> {
+  const on = flagged.filter((host) => host.running);
+  await Promise.all(on.map((host) => host.mustSh('rm', '-f', `${FLAGS}/${unit}`)));
+  await Promise.all(failed.map((host) => resetFailed(host, unit)));
+}
+
+async function signalDaemon(host: Host, signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
+  await systemctl(host, 'kill', `--signal=${signal}`, '--kill-who=main', DAEMON);
+}
+
+async function systemctl(host: Host, ...args: string[]): Promise<void> {
+  const { code, stderr } = await host.run(['systemctl', ...args], { deadlineMs: READY_MS });
+  if (code !== 0) throw new Error(`systemctl ${args.join(' ')} on ${host.name}: exit ${code} ${stderr.trim()}`);
+}
+
+function at<T>(items: readonly T[], rank: number): T | undefined {
+  return items[Math.floor(rank * items.length)];
+}

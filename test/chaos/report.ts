@@ -1,0 +1,40 @@
+/** What is printed at the end. Pure. */
+import { FAULT_KINDS } from './faults.ts';
+import type { RunResult, Settling } from './run.ts';
+import type { Violation } from './violation.ts';
+import { SETTLE_LIMIT_MS } from './world.ts';
+
+/** The summary, several lines. */
+export function report(result: RunResult): string {
+  const { seed, hosts, servers, durationMs, faults, violations, settlings, evidence } = result;
+  const minutes = (durationMs / 60_000).toFixed(1);
+  const needless = violations.filter(({ kind }) => kind === 'needless-restart').length;
+  const kinds = FAULT_KINDS.flatMap((kind) => {
+    const number = faults.filter((fault) => fault.kind === kind).length;
+    return number === 0 ? [] : [`  ${kind.padEnd(24)}${String(number).padStart(5)}`];
+  });
+  return [
+    `seed ${seed}, ${minutes} minutes, ${hosts} hosts, ${servers} ZooKeeper servers`,
+    `faults: ${faults.length} in ${settlings.length} rounds`,
+    ...kinds,
+    `violations: ${violations.length}`,
+    ...violations.map((violation) => `  ${describe(violation)}`),
+    `healthy units restarted without need: ${needless}`,
+    describeLongest(settlings),
+    ...(evidence === undefined ? [] : [`journals and logs are kept in ${evidence}`]),
+  ].join('\n');
+}
+
+function describe({ kind, at, host, evidence }: Violation): string {
+  return `${(at / 1000).toFixed(3)}  ${host ?? 'cluster'}  ${kind}: ${evidence}`;
+}
+
+function describeLongest(settlings: readonly Settling[]): string {
+  const [longest] = [...settlings].sort((a, b) => b.ms - a.ms);
+  if (longest === undefined) return 'longest time to settle: no fault was made';
+  const sorted = settlings.map(({ ms }) => ms).sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const after = longest.faults.map(({ kind, hosts, servers }) => [kind, ...hosts, ...servers].join(' ')).join(' and ');
+  const limit = `limit ${(SETTLE_LIMIT_MS / 1000).toFixed(2)} s`;
+  return `longest time to settle: ${(longest.ms / 1000).toFixed(2)} s after ${after}, round ${longest.round} (median ${(median / 1000).toFixed(2)} s, ${limit})`;
+}

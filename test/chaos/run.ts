@@ -1,0 +1,247 @@
+/** Runs the schedule against a cluster, records what happened, and has it checked. */
+
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Host } from '../harness/host.ts';
+import { monotonicNow, until } from '../harness/until.ts';
+import { check } from './checker.ts';
+import { ChaosCluster, type ClusterOptions } from './cluster.ts';
+import { type Look, unsettled } from './counts.ts';
+import { FAULTS, type FaultRecord, isOfServers, type PlannedFault } from './faults.ts';
+import { begin, chooseTarget, type Struck } from './injector.ts';
+import { overlapsOfProcesses } from './once.ts';
+import { readProcesses } from './processes.ts';
+import { type Round, schedule } from './schedule.ts';
+import type { Violation } from './violation.ts';
+import { SETTLE_LIMIT_MS } from './world.ts';
+
+export interface RunOptions extends ClusterOptions {
+  readonly seed: number;
+  /** How long faults are made for; the round under way is brought to its end. */
+  readonly durationMs: number;
+  readonly log: (line: string) => void;
+  /** Ends the run after the round under way. */
+  readonly stop?: AbortSignal;
+}
+
+/** A round's time from the end of its last fault to the settled cluster. */
+export interface Settling {
+  readonly round: number;
+  readonly ms: number;
+  readonly faults: readonly FaultRecord[];
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly hosts: number;
+  readonly servers: number;
+  readonly durationMs: number;
+  readonly faults: readonly FaultRecord[];
+  readonly settlings: readonly Settling[];
+  readonly violations: readonly Violation[];
+  /** Where journals and log were saved; only when there are violations. */
+  readonly evidence?: string;
+}
+
+/** Longest that the cluster is waited for; it is a violation far earlier. */
+const SETTLE_DEADLINE_MS = 60_000;
+const LOOK_EVERY_MS = 100;
+const QUORUM_LOOK_EVERY_MS = 100;
+
+/** Boots, makes faults, checks. Rejects when the harness itself fails. Leaves nothing behind. */
+export async function runChaos(options: RunOptions): Promise<RunResult> {
+  const { hosts, servers, seed, log } = options;
+  log(`Booting ${hosts} hosts and ${servers} ZooKeeper servers, seed ${seed} …`);
+  const cluster = await ChaosCluster.start(options);
+  try {
+    return await new ChaosRun(cluster, options).run();
+  } finally {
+    await cluster.destroy();
+  }
+}
+
+class ChaosRun {
+  readonly #faults: FaultRecord[] = [];
+  readonly #looks: Look[] = [];
+  readonly #settlings: Settling[] = [];
+  readonly #violations: Violation[] = [];
+  #overlapsSaid = 0;
+
+  constructor(
+    private readonly cluster: ChaosCluster,
+    private readonly options: RunOptions,
+  ) {}
+
+  async run(): Promise<RunResult> {
+    const { seed, hosts, servers, durationMs, stop } = this.options;
+    await this.#settled();
+    const start = monotonicNow();
+    this.#say('All runs as it should; faults begin');
+    for (const round of schedule(seed, { hosts, servers })) {
+      if (monotonicNow() - start >= durationMs || stop?.aborted === true) break;
+      if (!(await this.#round(round))) break;
+    }
+    const lasted = monotonicNow() - start;
+    this.#say('Faults are over; reading the journals');
+    const violations = await this.#check();
+    const evidence = violations.length > 0 ? await this.#save() : undefined;
+    return {
+      seed,
+      hosts,
+      servers,
+      durationMs: lasted,
+      faults: this.#faults,
+      settlings: this.#settlings,
+      violations,
+      ...(evidence !== undefined && { evidence }),
+    };
+  }
+
+  /** False when the cluster does not settle any more. */
+  async #round(round: Round): Promise<boolean> {
+    await pause(round.restMs);
+    await this.#stillSettled(round);
+    await this.cluster.resetTimedOut();
+    const taken: Host[] = [];
+    const outcomes = await Promise.allSettled(round.faults.map((fault) => this.#fault(round, fault, taken)));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? (outcome.value ?? []) : []));
+    if (made.length === 0) return true;
+    const endedAt = Math.max(...made.map((fault) => fault.endedAt));
+    const seen = await this.#settled().catch((error: unknown) => String(error));
+    const isSettled = typeof seen !== 'string';
+    for (const fault of made) this.#faults.push({ ...fault, ...(isSettled && { settledAt: seen.at }) });
+    await this.#sayOverlaps();
+    const names = made.map(({ kind }) => kind).join(' and ');
+    if (!isSettled) {
+      this.#violate(`not settled ${seconds(monotonicNow() - endedAt)} s after the end of ${names}: ${seen}`);
+      return false;
+    }
+    const ms = seen.at - endedAt;
+    this.#settlings.push({ round: round.number, ms, faults: made });
+    this.#say(`round ${round.number}: settled ${seconds(ms)} s after the end of ${names}`);
+    if (ms > SETTLE_LIMIT_MS)
+      this.#violate(`settled only ${seconds(ms)} s after the end of ${names}: ${this.#lastWhy}`);
+    return true;
+  }
+
+  async #fault(round: Round, fault: PlannedFault, taken: Host[]): Promise<FaultRecord | undefined> {
+    await pause(fault.afterMs);
+    const struck = await chooseTarget(this.cluster, fault, taken);
+    const what = `round ${round.number}: ${describe(fault, struck)}`;
+    if (struck === undefined) {
+      this.#say(`${what}: left out, there is none`);
+      return undefined;
+    }
+    taken.push(...struck.hosts);
+    const beganAt = monotonicNow();
+    this.#say(what);
+    const over = new AbortController();
+    const noQuorum = isOfServers(fault.kind) ? this.#timeWithoutQuorum(over.signal) : Promise.resolve(0);
+    try {
+      const effect = await begin(fault.kind, struck, this.cluster);
+      await pause(fault.lastsMs);
+      await effect.undo();
+      const endedAt = monotonicNow();
+      over.abort();
+      this.#say(`${what}: over`);
+      return {
+        kind: fault.kind,
+        round: round.number,
+        hosts: fault.kind === 'reload-changed' ? [] : struck.hosts.map(({ name }) => name),
+        servers: struck.servers.map(({ name }) => name),
+        ...(struck.unit !== undefined && { unit: struck.unit }),
+        beganAt,
+        endedAt,
+        ...(effect.offAt !== undefined && { offAt: effect.offAt }),
+        noQuorumMs: await noQuorum,
+      };
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Milliseconds from now to the last moment without a quorum, until `over`; 0 when it was never missed. */
+  async #timeWithoutQuorum(over: AbortSignal): Promise<number> {
+    const start = monotonicNow();
+    let missed = 0;
+    while (!over.aborted) {
+      if (!(await this.cluster.hasQuorum())) missed = monotonicNow() - start;
+      await pause(QUORUM_LOOK_EVERY_MS);
+    }
+    return missed;
+  }
+
+  #lastWhy = '';
+
+  async #settled(): Promise<Look> {
+    const settled = async () => {
+      const look = await this.#look();
+      const why = unsettled(look);
+      if (why === undefined) return look;
+      this.#lastWhy = why;
+      throw new Error(why);
+    };
+    return until(settled, { deadlineMs: SETTLE_DEADLINE_MS, what: 'the cluster to settle', everyMs: LOOK_EVERY_MS });
+  }
+
+  async #stillSettled(round: Round): Promise<void> {
+    const why = unsettled(await this.#look());
+    if (why !== undefined)
+      this.#violate(`no longer settled before round ${round.number}, though nothing was done: ${why}`);
+  }
+
+  async #look(): Promise<Look> {
+    const look = await this.cluster.look();
+    this.#looks.push(look);
+    return look;
+  }
+
+  async #check(): Promise<Violation[]> {
+    const found = check({
+      entries: await this.cluster.journals(),
+      processes: readProcesses(await this.cluster.processes()),
+      faults: this.#faults,
+      looks: this.#looks,
+    });
+    return [...this.#violations, ...found].sort((a, b) => a.at - b.at);
+  }
+
+  async #save(): Promise<string> {
+    const folder = join(tmpdir(), `servicewatcher-chaos-${this.options.seed}-${process.pid}`);
+    await this.cluster.saveEvidence(folder, this.#faults);
+    return folder;
+  }
+
+  /** At once, and not only at the end: it is the worst that can happen. */
+  async #sayOverlaps(): Promise<void> {
+    const overlaps = overlapsOfProcesses(readProcesses(await this.cluster.processes()));
+    for (const { evidence } of overlaps.slice(this.#overlapsSaid)) this.#say(`VIOLATION two-at-once: ${evidence}`);
+    this.#overlapsSaid = overlaps.length;
+  }
+
+  #violate(evidence: string): void {
+    this.#violations.push({ kind: 'not-settled', at: monotonicNow(), evidence });
+    this.#say(`VIOLATION not-settled: ${evidence}`);
+  }
+
+  #say(what: string): void {
+    this.options.log(`${(monotonicNow() / 1000).toFixed(3)}  ${what}`);
+  }
+}
+
+function describe(fault: PlannedFault, struck: Struck | undefined): string {
+  const { target, does, lasts } = FAULTS[fault.kind];
+  const machines = [...(struck?.hosts ?? []), ...(struck?.servers ?? [])].map(({ name }) => name).join(', ');
+  const unit = target === 'unit' ? ` ${fault.unit}` : '';
+  const time = lasts.length > 0 ? ` for ${seconds(fault.lastsMs)} s` : '';
+  return `${fault.kind}${unit}${machines === '' ? '' : ` ${machines}`}${time} (${does})`;
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
