@@ -68,6 +68,15 @@ command('apply', "make a configuration file the cluster's")
     exitWith(await apply(file ?? options.config, options));
   });
 
+command('events', 'show what happened and why, oldest first (exit 1: no such event)')
+  .option('--follow', 'the last 10, then new ones as they happen, until interrupted', false)
+  .option('--service <name>', 'only of this service or unit')
+  .option('--host <name>', 'only of this host')
+  .action(async (options: Common & { readonly follow: boolean; readonly service?: string; readonly host?: string }) => {
+    const { events } = await import('./cli/events.ts');
+    exitWith(await events(options.config, options));
+  });
+
 command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {
   const { ensemble } = await import('./cli/ensemble.ts');
   exitWith(await ensemble(options.config, options));

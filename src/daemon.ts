@@ -234,6 +234,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       specWatch.close();
       if ((await endingOf(process.pid, { ...systemdAt, clock, log })) === 'restart') {
         await Promise.race([makeWay(), delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
+        await history.close();
         return;
       }
       leaving = true;
@@ -246,6 +247,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         log.error(
           `${left.join(' ')} did not stop, and must not run twice (isolation: stop): others take over when the session of this host has expired`,
         );
+        await history.close();
         return;
       }
       await membership.close();

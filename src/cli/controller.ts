@@ -1,9 +1,11 @@
 /** `servicewatcher controller`: the daemon in the foreground, as systemd runs it. */
 import { writeSync } from 'node:fs';
 import { startDaemon } from '../daemon.ts';
+import { systemClock } from '../shared/clock.ts';
 import { renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { messageOf, stackOf } from '../shared/error-text.ts';
+import { Journal, writeEntry } from '../shared/journal.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { isNotified, notify, watchdogIntervalMs } from '../shared/notify.ts';
 
@@ -12,8 +14,11 @@ export async function controller(
   file: string,
   options: { readonly json: boolean; readonly software: string },
 ): Promise<number> {
+  const journal = new Journal({ clock: systemClock, writeLine, writeEntry });
   const log = createLogger({
     write: (line) => writeLine(line),
+    // set by systemd where standard error is the journal
+    ...(process.env.JOURNAL_STREAM !== undefined && { journal }),
     format: options.json ? 'json' : process.stderr.isTTY ? 'terminal' : 'journal',
     debug: process.env.SERVICEWATCHER_DEBUG === '1',
   });
@@ -30,7 +35,9 @@ export async function controller(
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
-  return run(parsed.config, options.software, log);
+  const code = await run(parsed.config, options.software, log);
+  await journal.flush();
+  return code;
 }
 
 async function run(config: Parameters<typeof startDaemon>[0], software: string, log: Logger): Promise<number> {

@@ -62,7 +62,7 @@ export class Historian {
   ) {
     this.trimAt = options.clock.now() + TRIM_EVERY_MS;
     const { host } = options;
-    this.note({ kind: 'leader-changed', host, reason: 'elected', why: 'it was elected' });
+    this.note({ kind: 'leader-changed', host, reason: 'elected', why: `elected with epoch ${term.epoch}` });
   }
 
   /** Notes who is there, and what the brake does. */

@@ -6,8 +6,8 @@ import type { Logger } from './log.ts';
 const VERB: Readonly<Record<EventKind, (event: HistoryEvent) => string>> = {
   placed: ({ host }) => `is placed on ${host}`,
   moved: ({ from, to }) => `moves from ${from} to ${to}`,
-  removed: ({ from }) => `moves from ${from} to nowhere`,
-  'leader-changed': ({ epoch }) => `leads, epoch ${epoch}`,
+  removed: ({ host }) => `moves from ${host} to nowhere`,
+  'leader-changed': () => 'is the leader',
   'member-joined': () => 'joined the cluster',
   'member-left': () => 'left the cluster',
   'member-lost': () => 'was lost',
