@@ -1,0 +1,139 @@
+/** A service that may run once only, while its host's daemon is frozen or dead, its cable cut, or it moves in good order. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { encodeHostIntent } from '../../src/shared/payloads.ts';
+import type { Host } from '../harness/host.ts';
+import { describeOnHosts } from '../harness/requirements.ts';
+import { service, sleeping } from '../harness/units.ts';
+import { monotonicNow, until, untilEqual } from '../harness/until.ts';
+import { Cluster, DEADLINE_MS } from './cluster.ts';
+
+const WAIT = { deadlineMs: DEADLINE_MS };
+const DAEMON = 'servicewatcher.service';
+const UNIT = 'stubborn.service';
+/** It takes all the time it has: SIGKILL ends it. */
+const STUBBORN = service(`TimeoutStopSec=1\nExecStart=sh -c 'trap "" TERM; while :; do sleep 0.1; done'`);
+/** From the fault to the unit running elsewhere, with a session of 4 s and TimeoutStopSec=1. */
+const TAKEOVER_MS = 8_000;
+
+describeOnHosts('a service that may run once only', () => {
+  let cluster: Cluster;
+  let holder: Host;
+
+  beforeAll(async () => {
+    cluster = await Cluster.start({
+      hosts: 3,
+      units: { [UNIT]: STUBBORN, 'quick.service': sleeping, 'other.service': sleeping },
+      services: [
+        '{name: stubborn, count: 1, isolation: stop}',
+        '{name: quick, count: 1, isolation: stop}',
+        '{name: other, type: global}',
+      ],
+    });
+  });
+  afterAll(() => cluster?.destroy());
+
+  async function holderOf(unit: string): Promise<Host> {
+    await untilEqual(async () => (await cluster.runsOn(unit)).length, 1, { ...WAIT, what: `one ${unit}` });
+    const [name] = await cluster.runsOn(unit);
+    if (name === undefined) throw new Error(`${unit} runs nowhere`);
+    return cluster.lab.host(name);
+  }
+
+  /** When the main process of its latest run began and ended, ms of `monotonicNow`; NaN: it has not. */
+  async function run(host: Host): Promise<{ readonly began: number; readonly ended: number }> {
+    const properties = 'ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ActiveState';
+    const text = await host.systemctl('show', `--property=${properties}`, '--', UNIT);
+    const value = (name: string) => Number(new RegExp(`^${name}=(\\d+)$`, 'm').exec(text)?.[1] ?? 0) / 1000;
+    const ended = value('ExecMainExitTimestampMonotonic');
+    return { began: value('ExecMainStartTimestampMonotonic'), ended: ended > 0 ? ended : Number.NaN };
+  }
+
+  async function anotherThan(old: Host): Promise<Host> {
+    const others = cluster.lab.hosts.filter(({ name }) => name !== old.name);
+    return await until(
+      async () => {
+        for (const host of others) if ((await host.unitState(UNIT)).active === 'active') return host;
+        return undefined;
+      },
+      { ...WAIT, what: `${UNIT} on another host than ${old.name}`, everyMs: 50 },
+    );
+  }
+
+  /** Does harm to the unit's host, and holds its end there against its beginning elsewhere. */
+  async function takeover(harm: (old: Host) => Promise<unknown>): Promise<void> {
+    const began = monotonicNow();
+    await harm(holder);
+    const next = await anotherThan(holder);
+    const [there, here] = [await run(holder), await run(next)];
+    expect(there.ended, 'its end on the old host').toBeGreaterThan(began);
+    expect(here.began, 'its beginning on the next').toBeGreaterThan(there.ended);
+    expect(here.began - began, 'ms from the fault').toBeLessThan(TAKEOVER_MS);
+  }
+
+  /** All hosts are well, and the unit runs on a host that does not lead: so nobody waits for a leader. */
+  async function recover(): Promise<void> {
+    await cluster.untilSettled();
+    // killed at the end of its time, it counts as failed where it was
+    for (const host of cluster.lab.hosts) await host.systemctl('reset-failed');
+    await cluster.untilSettled();
+    holder = await holderOf(UNIT);
+  }
+
+  it('is stopped by systemd when its daemon is frozen, before it starts elsewhere', async () => {
+    await recover();
+    await takeover((old) => old.systemctl('kill', '--signal=STOP', '--kill-who=main', DAEMON));
+    await holder.systemctl('kill', '--signal=CONT', '--kill-who=main', DAEMON);
+    await recover();
+  });
+
+  it('is stopped by systemd when its daemon is dead, before it starts elsewhere', async () => {
+    await recover();
+    await holder.write('/run/systemd/system/servicewatcher.service.d/dead.conf', '[Service]\nRestart=no\n');
+    await holder.systemctl('daemon-reload');
+    await takeover((old) => old.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON));
+    await holder.mustSh('rm', '/run/systemd/system/servicewatcher.service.d/dead.conf');
+    await holder.systemctl('daemon-reload');
+    await holder.systemctl('start', DAEMON);
+    await recover();
+  });
+
+  it('is stopped when its host is cut off, before it starts elsewhere', async () => {
+    await recover();
+    await takeover((old) => old.cut());
+    await holder.heal();
+    await recover();
+  });
+
+  it('is left alone when its daemon restarts within its lease', async () => {
+    await recover();
+    const before = await cluster.pids(UNIT, 'quick.service', 'other.service');
+    await holder.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON);
+    await until(async () => (await holder.unitState(DAEMON)).active === 'active', { ...WAIT, what: 'the daemon' });
+    // longer than the guard of the daemon that was killed
+    const now = monotonicNow();
+    await until(() => monotonicNow() - now > 4_000, { ...WAIT, what: 'the lease of the killed daemon to be over' });
+    expect(await cluster.pids(UNIT, 'quick.service', 'other.service')).toEqual(before);
+  });
+
+  it('starts on the next host after its end on the old one when that is drained', async () => {
+    await recover();
+    const { name } = holder;
+    const intent = { host: name, state: 'draining', since: new Date().toISOString(), why: 'a test' } as const;
+    await cluster.inZooKeeper(async (store) => {
+      await store.ensure('/hosts');
+      await takeover(() => store.create(`/hosts/${name}`, encodeHostIntent(intent), 'persistent'));
+      await store.remove(`/hosts/${name}`);
+    });
+    await recover();
+  });
+
+  it('starts on the next host after its end on the old one when the daemon there is stopped', async () => {
+    await recover();
+    await holder.systemctl('stop', '--no-block', DAEMON);
+    const next = await anotherThan(holder);
+    const [there, here] = [await run(holder), await run(next)];
+    expect(here.began).toBeGreaterThan(there.ended);
+    await until(async () => (await holder.unitState(DAEMON)).active === 'inactive', { ...WAIT, what: 'its end' });
+    await holder.systemctl('start', DAEMON);
+  });
+});
