@@ -5,8 +5,8 @@
  */
 
 /**
- * `connecting`: no session yet, nothing confirmed. `connected`: a server has answered something sent within the last
- * half of the session timeout. `suspended`: silence or a lost connection; the session may or may not live on; whoever leads must stop at
+ * `connecting`: no session yet, nothing confirmed. `connected`: the ensemble's leader has answered something sent within
+ * the last half of the session timeout. `suspended`: silence or a lost connection; the session may or may not live on; whoever leads must stop at
  * once. `lost`: the session is certainly gone with its ephemerals; a new one is being made and `connected` follows with
  * another `session`. `closed`: by us, for good.
  */
@@ -17,7 +17,7 @@ export type SessionState =
       readonly kind: 'suspended';
       readonly session: string;
       readonly why: string;
-      /** Sending time (ms of the clock in use) of the newest request that was answered: the session lives until `timeoutMs` later at least. */
+      /** Sending time (ms of the clock in use) of the newest request that the ensemble's leader answered: the session lives until `timeoutMs` later at least. */
       readonly confirmedAt: number;
       readonly timeoutMs: number;
     }
@@ -95,7 +95,7 @@ export interface Store {
   /** Calls `listener` at every change of state (not for the current one); the answer ends it. */
   onState(listener: (state: SessionState) => void): () => void;
   /**
-   * Calls `listener` with the sending time (ms of the clock in use) of the newest request that a server has answered, each
+   * Calls `listener` with the sending time (ms of the clock in use) of the newest request that the ensemble's leader has answered, each
    * time a newer one has been, while `connected`: the session lives until its timeout later at least. First right after
    * `connected`. The answer ends it.
    */

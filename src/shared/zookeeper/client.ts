@@ -3,6 +3,7 @@
  * the matching of replies to requests. Its own dialling, pings, watch table, retries and request builders are replaced:
  * they have no time limits, do not notice silence, and carry remains of one connection into the next.
  */
+import type { Socket } from 'node:net';
 import ConnectionManager from 'node-zookeeper-client/lib/ConnectionManager.js';
 import Exception from 'node-zookeeper-client/lib/Exception.js';
 import jute, {
@@ -68,14 +69,43 @@ export function toRequest(call: Call<unknown>): Request {
   return new jute.Request(new protocol.RequestHeader(0, call.type), call.payload);
 }
 
-export function pingRequest(): Request {
-  return new jute.Request(new protocol.RequestHeader(jute.XID_PING, OP_CODES.PING), null);
+/** Number of every heartbeat: above those of requests (`LAST_XID`), below none, which would be the server's own. */
+const XID_HEARTBEAT = 0x7fff_ffff;
+const OP_SYNC = 9;
+const HEARTBEAT = heartbeat();
+
+/** `sync /`: length, number, type, and the path with its own length, each of them an int32. */
+function heartbeat(): Buffer {
+  const frame = Buffer.alloc(4 * 4 + 1);
+  frame.writeInt32BE(frame.length - 4, 0);
+  frame.writeInt32BE(XID_HEARTBEAT, 4);
+  frame.writeInt32BE(OP_SYNC, 8);
+  frame.writeInt32BE(1, 12);
+  frame.write('/', 16);
+  return frame;
 }
 
-/** Whether a frame (length, then xid) answers a ping. */
-export function isPong(frame: Buffer): boolean {
-  return frame.length >= 8 && frame.readInt32BE(4) === jute.XID_PING;
+/**
+ * Sends what keeps the session alive and proves it. A `sync` and not a ping: a follower answers pings by itself for as long
+ * as it takes its leader to be alive, while the leader, which alone ends sessions, may be cut off from it and hear nothing.
+ * A `sync` is answered by the leader; it costs neither a vote nor a write to disk. The library knows no answer to it, so
+ * that it is kept out of its queues.
+ */
+export function sendHeartbeat(socket: Socket): void {
+  socket.write(HEARTBEAT);
 }
+
+/** Whether a frame (length, then xid) answers a heartbeat. */
+export function isHeartbeatAnswer(frame: Buffer): boolean {
+  return frame.length >= 8 && frame.readInt32BE(4) === XID_HEARTBEAT;
+}
+
+/** Whether an answer to this request proves as much as one to a heartbeat: reads are answered by the server alone. */
+export function isAnsweredByLeader(call: Call<unknown>): boolean {
+  return LEADERS.has(call.type);
+}
+
+const LEADERS: ReadonlySet<number> = new Set([OP_CODES.CREATE, OP_CODES.DELETE, OP_CODES.SET_DATA, OP_CODES.MULTI]);
 
 const FLAGS: Readonly<Record<CreateMode, number>> = {
   persistent: 0,

@@ -41,6 +41,12 @@ const FIRST_PAUSE_MS = 50;
 /** Longest pause while the session may live on, and afterwards. */
 const MAX_PAUSE_MS = 1000;
 const MAX_LATE_PAUSE_MS = 3000;
+/**
+ * Longest pause, and longest attempt, as parts of the session timeout: when an ensemble has its quorum again every session
+ * lives for its whole timeout from then on, and a host that sleeps through it, or waits for one dead server, would be lost.
+ */
+const PAUSE_SHARE = 1 / 4;
+const ATTEMPT_SHARE = 1 / 2;
 
 /** Throws when `text` is not `host:port`, `host` or `[IPv6]:port`. */
 export function parseServer(text: string): { host: string; port: number } {
@@ -114,13 +120,16 @@ export class Dialer {
 
   private attemptMs(): number {
     const { sessionTimeoutMs } = this.options;
-    // A lost server is noticed after ⅔ of the session; all others should have had a turn in what remains of it.
+    // A lost server is noticed after half of the session; all others should have had a turn before it is over.
     const first = Math.max(MIN_ATTEMPT_MS, sessionTimeoutMs / (3 * this.servers.length));
-    return Math.min(first * 2 ** Math.min(this.round, 10), Math.max(MIN_ATTEMPT_MS, sessionTimeoutMs));
+    return Math.min(first * 2 ** Math.min(this.round, 10), Math.max(MIN_ATTEMPT_MS, sessionTimeoutMs * ATTEMPT_SHARE));
   }
 
   private async pause(signal: AbortSignal, sessionMayLive: boolean): Promise<void> {
-    const longest = sessionMayLive ? MAX_PAUSE_MS : MAX_LATE_PAUSE_MS;
+    const longest = Math.min(
+      sessionMayLive ? MAX_PAUSE_MS : MAX_LATE_PAUSE_MS,
+      this.options.sessionTimeoutMs * PAUSE_SHARE,
+    );
     const ms = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.round, 10), longest);
     this.round += 1;
     this.tried = 0;

@@ -2,7 +2,8 @@
  * One ZooKeeper session, on one connection after another. Sockets, pings, time limits and the choice of a server are
  * ours; of the library only the wire format and the matching of replies are used (`client.ts`).
  *
- * Invariants: connected is said only while an answer to something sent within the last half of the session timeout has come;
+ * Invariants: connected is said only while the ensemble's leader has answered something sent within the last half of the
+ * session timeout: only it ends sessions, and a server that is cut off from it answers reads and pings all the same;
  * every request gets exactly one outcome; nothing that a server sends makes this throw.
  */
 import { connect, type Socket } from 'node:net';
@@ -14,9 +15,10 @@ import {
   type Call,
   type ConnectionManager,
   createManager,
-  isPong,
-  pingRequest,
+  isAnsweredByLeader,
+  isHeartbeatAnswer,
   STATES,
+  sendHeartbeat,
   toHex,
   toRequest,
 } from './client.ts';
@@ -26,7 +28,7 @@ import { FrameSplitter } from './frames.ts';
 export interface SessionEvents {
   /** `session` in hex; `timeoutMs` as granted. Called again after each reconnect. */
   connected(session: string, timeoutMs: number, server: string): void;
-  /** Sending time of the newest request that was answered; it rises from call to call. */
+  /** Sending time of the newest request that the ensemble's leader answered; it rises from call to call. */
   confirmed(sentAt: number): void;
   disconnected(why: string): void;
   /** The session is gone for certain; this object is of no more use. */
@@ -55,7 +57,7 @@ export class SessionClient {
   private cancelTimers: (() => void)[] = [];
   private online = false;
   private server = '';
-  /** When the newest request that has been answered was sent: the session lives at least a timeout longer than that. */
+  /** When the newest request that the ensemble's leader answered was sent: the session lives at least a timeout longer than that. */
   private newestConfirmed = 0;
   private pingsSent: number[] = [];
   /** Connections that were closed without a word since the last handshake. */
@@ -82,7 +84,7 @@ export class SessionClient {
   /** True while connected, silence taken into account to the millisecond. */
   get connected(): boolean {
     if (this.online && this.silence() >= this.limit())
-      this.drop(`${this.server} has been silent for ${Math.round(this.silence())} ms`);
+      this.drop(`${this.server} has been silent, or without a leader, for ${Math.round(this.silence())} ms`);
     return this.online;
   }
 
@@ -91,7 +93,7 @@ export class SessionClient {
     return toHex(this.manager.sessionId);
   }
 
-  /** Sending time of the newest request that was answered. */
+  /** Sending time of the newest request that the ensemble's leader was seen to answer. */
   get confirmedAt(): number {
     return this.newestConfirmed;
   }
@@ -108,13 +110,14 @@ export class SessionClient {
     }
     const sentAt = this.options.clock.now();
     if (this.manager.xid >= LAST_XID) this.manager.xid = 1;
+    const proves = isAnsweredByLeader(call);
     this.manager.queue(toRequest(call), (error, response) => {
       if (error !== null) {
-        if (response !== undefined) this.confirm(sentAt);
+        if (response !== undefined && proves) this.confirm(sentAt);
         done({ ok: false, error: error.code });
         return;
       }
-      this.confirm(sentAt);
+      if (proves) this.confirm(sentAt);
       const outcome = call.decode(response?.payload ?? null);
       done(outcome ?? { ok: false, error: CONNECTION_LOSS });
       if (outcome === undefined) this.drop(`${this.server} answered something else than was asked`);
@@ -175,7 +178,7 @@ export class SessionClient {
     try {
       for (const frame of frames.push(chunk)) {
         if (this.socket !== socket) return;
-        if (this.online && isPong(frame)) this.onPong();
+        if (this.online && isHeartbeatAnswer(frame)) this.onHeartbeatAnswer();
         else this.manager.onSocketData(frame);
       }
     } catch (error) {
@@ -203,13 +206,13 @@ export class SessionClient {
 
   /** Often enough that an answer may take a third of the timeout before the session counts as suspended. */
   private ping(): void {
-    if (!this.connected) return;
+    if (!this.connected || this.socket === undefined) return;
     this.pingsSent.push(this.options.clock.now());
-    this.manager.queue(pingRequest());
+    sendHeartbeat(this.socket);
     this.cancelTimers[0] = this.options.clock.after(this.timing().pingMs, () => this.ping());
   }
 
-  private onPong(): void {
+  private onHeartbeatAnswer(): void {
     this.confirm(this.pingsSent.shift() ?? this.newestConfirmed);
     this.options.dialer.succeeded();
   }

@@ -70,7 +70,7 @@ function statesOf(store: Store): SessionState['kind'][] {
   return states;
 }
 
-it('is suspended after two thirds of the session on a black-holed link, and keeps its session on the next server', async () => {
+it('is suspended after half of the session on a black-holed link, and keeps its session on the next server', async () => {
   const [first, second] = [await proxy(), await proxy()];
   const store = client([first.address, second.address]);
   const { session, timeoutMs, server: used } = await untilConnected(store);
@@ -119,7 +119,8 @@ it.each<[string, (socket: Socket) => void]>([
   await until(() => accepted >= 6, { ...DEADLINE, what: 'six attempts' });
   const sixAt = performance.now();
   await until(() => accepted >= 8, { ...DEADLINE, what: 'two more' });
-  expect(performance.now() - sixAt).toBeGreaterThan(500);
+  // a pause is at most a quarter of the session, 375 ms, less up to half of it for the jitter
+  expect(performance.now() - sixAt).toBeGreaterThan(350);
   expect(store.state.kind).not.toBe('connected');
 });
 
@@ -162,7 +163,7 @@ it('does not call itself connected after its process stood still for longer than
 });
 
 it('stays connected while it only listens or does nothing, for many sessions’ time', async () => {
-  const [listening, idle] = [client([server.server], 500), client([server.server], 500)];
+  const [listening, idle] = [client([server.server], 800), client([server.server], 800)];
   const other = client([server.server]);
   await Promise.all([untilConnected(listening), untilConnected(idle)]);
   await other.ensure('/busy');
