@@ -26,11 +26,20 @@ export interface Roll {
   readonly joining: boolean;
 }
 
+/**
+ * How long joining hosts wait at least when ZooKeeper has lost its data: instances that seem to be missing may run on hosts
+ * that are not back. A host tries again after 3 s at the latest (see the dialer), and an attempt takes its time.
+ */
+const LOST_STORE_WAIT_MS = 5_000;
+
 export class Attendance {
   private joining = NOBODY_JOINING;
   private brake = BRAKE_RELEASED;
   /** Hosts that said they would leave: their going is no loss that the brake should count. */
   private readonly leavers = new Set<string>();
+  /** There was no desired state at all when the term began. */
+  private begunEmpty: boolean | undefined;
+  private storeWasLost = false;
 
   constructor(
     private readonly view: ClusterView,
@@ -62,7 +71,9 @@ export class Attendance {
       spec,
       now,
     );
-    this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), this.boundaryMs, now);
+    this.noteLostStore(writer, hosts);
+    const boundaryMs = this.storeWasLost ? Math.max(this.boundaryMs, LOST_STORE_WAIT_MS) : this.boundaryMs;
+    this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), boundaryMs, now);
     const held = this.brake.engaged?.hosts ?? new Set();
     const { joining } = this.joining;
     return {
@@ -87,6 +98,18 @@ export class Attendance {
       if (member.leaving) this.leavers.add(member.host);
       else this.leavers.delete(member.host);
     }
+  }
+
+  /** Nothing is written, but a host has obeyed an order before: what was written is lost. */
+  private noteLostStore(writer: DesiredWriter, hosts: readonly string[]): void {
+    this.begunEmpty ??= writer.hosts.length === 0;
+    if (!this.begunEmpty || this.storeWasLost) return;
+    const obeyed = (host: string) => this.view.observed.values.get(host)?.epoch ?? 0;
+    this.storeWasLost = hosts.some((host) => !writer.written.has(host) && obeyed(host) > 0);
+    if (this.storeWasLost)
+      this.log.warn(
+        `ZooKeeper has lost the desired states of hosts that are at work: for ${LOST_STORE_WAIT_MS / 1000} s after the last one is back nothing is placed anew`,
+      );
   }
 
   private applyBrake(expected: readonly string[], live: ReadonlySet<string>, spec: Spec, now: number): void {

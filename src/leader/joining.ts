@@ -7,15 +7,17 @@ export interface JoiningState {
   /** Members known at the last step. */
   readonly known: ReadonlySet<string>;
   readonly joining: ReadonlySet<string>;
+  /** When the last one joined, ms. */
+  readonly since: number;
   /** When the wait of all that are joining ends, ms. */
   readonly until: number;
 }
 
-export const NOBODY_JOINING: JoiningState = { known: new Set(), joining: new Set(), until: 0 };
+export const NOBODY_JOINING: JoiningState = { known: new Set(), joining: new Set(), since: 0, until: 0 };
 
 /**
  * A member not known before joins, unless `settled` (it has a desired state already: its daemon restarted, or the leader
- * changed). Each joining host makes all of them wait `boundaryMs` from now.
+ * changed). Each joining host makes all of them wait `boundaryMs` from now; another boundary later counts from the same moment.
  */
 export function applyJoining(
   before: JoiningState,
@@ -26,10 +28,9 @@ export function applyJoining(
 ): JoiningState {
   const fresh = members.filter((host) => !before.known.has(host) && !settled(host));
   const known = new Set(members);
-  if (fresh.length > 0) {
-    const joining = new Set([...before.joining, ...fresh].filter((host) => known.has(host)));
-    return { known, joining, until: now + boundaryMs };
-  }
-  if (now >= before.until) return { known, joining: new Set(), until: 0 };
-  return { known, joining: new Set([...before.joining].filter((host) => known.has(host))), until: before.until };
+  const since = fresh.length > 0 ? now : before.since;
+  const until = since + boundaryMs;
+  if (fresh.length === 0 && now >= until) return { known, joining: new Set(), since, until };
+  const joining = new Set([...before.joining, ...fresh].filter((host) => known.has(host)));
+  return { known, joining, since, until };
 }

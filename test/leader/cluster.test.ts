@@ -155,6 +155,30 @@ describe('three hosts', () => {
     expect(hosts.flatMap((each) => each.asked)).toEqual([]);
   });
 
+  it.each([0, 1_500, 3_000])(
+    'run on when ZooKeeper has lost all its data, and they come back %i ms apart',
+    async (apart) => {
+      const before = running();
+      for (const each of hosts) each.asked.length = 0;
+      ensemble.wipe();
+      // the one on which an instance of two seems to be free comes back first
+      for (const name of ['w1', 'w3']) daemon(name).store.cut('silent');
+      await clock.advance(30_000);
+      ensemble.start();
+      await clock.until('w2 to be a member', () => ensemble.tree.get('/members/w2') !== undefined);
+      await clock.finish('a proposal', daemon('w2').reload(SPEC));
+      for (const name of ['w1', 'w3']) {
+        await clock.advance(apart);
+        daemon(name).store.heal();
+        await clock.until(`${name} to be a member`, () => ensemble.tree.get(`/members/${name}`) !== undefined);
+      }
+      await clock.until('a leader', () => assignments()?.settled === true);
+      await clock.advance(30_000);
+      expect(running()).toEqual(before);
+      expect(hosts.flatMap((each) => each.asked)).toEqual([]);
+    },
+  );
+
   it('touch no unit when one daemon is killed and started again with what it remembers', async () => {
     for (const each of hosts) each.asked.length = 0;
     daemon('w3').kill();

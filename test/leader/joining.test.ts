@@ -49,4 +49,12 @@ describe('hosts that join', () => {
     const gone = step(step(step(NOBODY_JOINING, ['w1'], 0), ['w1'], 1_000), [], 2_000);
     expect(joining(step(gone, ['w1'], 3_000))).toEqual(['w1']);
   });
+
+  it('wait longer when the boundary is found to be later, counted from when the last one joined', () => {
+    const joined = step(NOBODY_JOINING, ['w1'], 100);
+    const later = applyJoining(joined, ['w1'], nobody, 5_000, 900);
+    expect([joining(later), later.until]).toEqual([['w1'], 5_100]);
+    expect(joining(applyJoining(later, ['w1'], nobody, 5_000, 5_099))).toEqual(['w1']);
+    expect(joining(applyJoining(later, ['w1'], nobody, 5_000, 5_100))).toEqual([]);
+  });
 });
