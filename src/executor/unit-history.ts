@@ -1,12 +1,12 @@
 /**
- * What happened to this host's units, in its journal at once, and in ZooKeeper's history in batches: at most one znode in
- * a second, fewer in a large cluster. What cannot be written waits; when too much waits the oldest is dropped, and that is
+ * What happened to this host's units, in its journal at once, and in ZooKeeper's history in batches: one znode in a second
+ * on average, fewer in a large cluster. What cannot be written waits; when too much waits the oldest is dropped, and that is
  * told, too. Nothing waits for any of this.
  */
 import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import { encodeBatches, type HistoryEvent, RING_PREFIX } from '../shared/history.ts';
-import { decodePace, gatherMs, pauseMs } from '../shared/history-pace.ts';
+import { burst, decodePace, gatherMs, pauseMs } from '../shared/history-pace.ts';
 import { logEvent } from '../shared/history-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { isStoreError, type Store } from '../shared/store.ts';
@@ -42,6 +42,9 @@ export class UnitHistory implements UnitEvents {
   private readonly startedAt: number;
   private writing: Promise<void> | undefined;
   private cancel: (() => void) | undefined;
+  /** When the batches written so far would have been written with a pause after each. */
+  private paidUntil = Number.NEGATIVE_INFINITY;
+  /** Not before this time is the next batch written. */
   private mayWriteAt = Number.NEGATIVE_INFINITY;
   private closed = false;
 
@@ -120,7 +123,9 @@ export class UnitHistory implements UnitEvents {
 
   private async write(): Promise<void> {
     const { clock, host } = this.options;
-    this.mayWriteAt = clock.now() + pauseMs(this.members ?? 0);
+    const members = this.members ?? 0;
+    this.paidUntil = Math.max(clock.now(), this.paidUntil) + pauseMs(members);
+    this.mayWriteAt = this.paidUntil - (burst(members) - 1) * pauseMs(members);
     this.batch ??= this.take();
     for (const data of encodeBatches(host, this.batch.id, this.batch.events)) await this.append(data);
     this.batch = undefined;

@@ -8,8 +8,10 @@ import { decodePayload, encodePayload } from './payloads.ts';
 
 /** A tenth of what an ensemble takes from one client one at a time: placements have the rest. */
 const PER_SECOND = 500;
-/** A host writes at most one batch in this time, ms. */
+/** A host writes one batch in this time, ms. */
 const PAUSE_MS = 1_000;
+/** After some quiet it may write so many without a pause, where hosts are few: a unit that fails right after it started is told in time. */
+const BURST = 3;
 /** What happens together is written together; someone who follows the history does not notice, ms. */
 const GATHER_MS = 100;
 
@@ -24,9 +26,14 @@ export function decodePace(data: Buffer | undefined): number {
   return decoded.ok ? decoded.value.members : 0;
 }
 
-/** From one batch of a host to its next, ms. */
+/** From one batch of a host to its next, on average, ms. */
 export function pauseMs(members: number): number {
   return Math.max(PAUSE_MS, (members * 1_000) / PER_SECOND);
+}
+
+/** How many batches a host may write without a pause. */
+export function burst(members: number): number {
+  return pauseMs(members) === PAUSE_MS ? BURST : 1;
 }
 
 /** From the first event to the batch that holds it, ms: another for each host when there are many. */
