@@ -3,6 +3,7 @@
  * `diff()` does, from what this file keeps together; `UnitJobs` carries it out, `Publisher` tells the leader.
  */
 import type { Clock } from '../shared/clock.ts';
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
@@ -63,6 +64,8 @@ export class Executor {
   private ended = false;
   private leaving = false;
   private saidIsolated = false;
+  /** Failed units that were looked at since this host was cut off. */
+  private looked = new Set<string>();
   private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
@@ -217,6 +220,7 @@ export class Executor {
   private onIsolation(): void {
     const { log } = this.options;
     const { isolated } = this.isolation;
+    if (!isolated) this.looked.clear();
     if (isolated !== this.saidIsolated && this.orders.runOnce.size > 0) {
       const units = [...this.orders.runOnce].join(' ');
       if (isolated)
@@ -234,6 +238,18 @@ export class Executor {
   private renewGuards(): void {
     const { until, sessionTimeoutMs, sure } = this.isolation;
     if (sure && !this.ended) this.guards.renew({ units: this.orders.runOnce, until, sessionTimeoutMs });
+  }
+
+  /** While nobody looked, a guard may have stopped units, and killed what did not stop in time: no failures of theirs. */
+  private resetGuarded(): void {
+    const { log } = this.options;
+    const failed = [...this.orders.runOnce].filter(
+      (unit) => this.table.states.get(unit)?.active === 'failed' && !this.jobs.isBusy(unit) && !this.looked.has(unit),
+    );
+    for (const unit of failed) {
+      this.looked.add(unit);
+      this.jobs.resetIfStopped(unit).catch((error: unknown) => log.warn(`${unit}: ${messageOf(error)}`, { unit }));
+    }
   }
 
   /** Units with `isolation: stop` that may be started now: nobody else may, and systemd stops them when we cannot. */
@@ -257,6 +273,7 @@ export class Executor {
     if (this.ended) return;
     this.jobs.giveUpUnwanted();
     this.renewGuards();
+    if (this.isolation.isolated) this.resetGuarded();
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);

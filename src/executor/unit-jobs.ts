@@ -17,6 +17,7 @@ const JOB_DEADLINE_MS = 600_000;
 /** Exit status of a program that ended because of SIGTERM, as shells and the JVM give it: 128 + 15. */
 const EXIT_SIGTERM = 143;
 const SIGTERM = 15;
+const SIGKILL = 9;
 /** Pause before an action that could not be carried out is tried again. */
 const RETRY_MS = 200;
 /** Pause after systemd refused a stop (RefuseManualStop=yes, say): it will refuse the next one as well. */
@@ -243,19 +244,25 @@ export class UnitJobs {
       if (outcome.kind === 'refused') log.error(`${unit} was not stopped: ${outcome.message}`, { unit });
       if (outcome.kind === 'deadline')
         log.error(`${unit} has not stopped within ${JOB_DEADLINE_MS / 1000} s`, { unit });
-      if (table.states.get(unit)?.active === 'failed') await this.resetIfTerminated(unit);
+      await this.resetIfStopped(unit);
       return outcome;
     } finally {
       this.stoppingUnits.delete(unit);
     }
   }
 
-  private async resetIfTerminated(unit: string): Promise<void> {
-    const exit = await this.deps.systemd.exitInfo(unit);
-    const bySignal = exit.code === 'killed' && exit.status === SIGTERM;
+  /**
+   * A unit that we, or a guard of ours, stopped may count as failed for systemd: it ended with 143, or had to be killed
+   * when its TimeoutStopSec was over. That says nothing against starting it here again, so it is reset.
+   */
+  async resetIfStopped(unit: string): Promise<void> {
+    const { systemd, table, log } = this.deps;
+    if (table.states.get(unit)?.active !== 'failed') return;
+    const exit = await systemd.exitInfo(unit);
+    const bySignal = exit.code === 'killed' && (exit.status === SIGTERM || exit.status === SIGKILL);
     const byStatus = exit.code === 'exited' && exit.status === EXIT_SIGTERM;
     if (!bySignal && !byStatus) return;
-    const { systemd, table } = this.deps;
+    if (exit.status === SIGKILL) log.warn(`${unit} did not stop in its time (TimeoutStopSec) and was killed`, { unit });
     await systemd.resetFailed(unit);
     // the signal of the reset may come after its answer: until then the unit would be reported as failed
     const mark = table.signalMark();

@@ -287,10 +287,31 @@ describe('an executor', () => {
     expect(failures()).toEqual([]);
   });
 
-  it('reports a unit that ended in another way when it was stopped as failed', async () => {
+  it('resets a unit that had to be killed because it did not stop in time: it may run here again', async () => {
     host.systemd.define('a.service', { stop: 'ignores-sigterm', stopTimeoutMs: 1_000 });
     await writeSpec();
     await boot();
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    const failures = watchReports((each) => each.units.some(({ failure }) => failure !== undefined));
+    await desire([]);
+    await clock.until('the reset', () => asked('reset a.service') === 1);
+    await clock.advance(1_000);
+    expect(failures()).toEqual([]);
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+  });
+
+  it('reports a unit that ended in another way when it was stopped as failed', async () => {
+    host.systemd.define('a.service', { stop: 'exit-143' });
+    await writeSpec();
+    await boot({
+      connect: (events) => ({
+        ...host.watched(host.systemd.connect(events)),
+        connected: true,
+        exitInfo: async () => ({ result: 'exit-code', code: 'exited', status: 1 }),
+      }),
+    });
     await desire([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     await desire([]);
