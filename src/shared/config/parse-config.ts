@@ -7,6 +7,7 @@ import { MAX_PAYLOAD_BYTES } from '../store.ts';
 import type { HostConfig, ParsedConfig, Timings, ZookeeperConfig } from './config.ts';
 import { quote, readChroot } from './endpoints.ts';
 import { Findings } from './findings.ts';
+import { checkIsolation, DEFAULT_SESSION_TIMEOUT_MS } from './isolation.ts';
 import { type Located, parseLocated, toPlain } from './located.ts';
 import { checkReferences } from './references.ts';
 import { formatDuration } from './scalars.ts';
@@ -38,6 +39,7 @@ export function parseConfig(source: string, file: string, hostname: string): Par
   if (raw === undefined) return { ok: false, problems: findings.problems() };
 
   const declared = readServices(servicesOf(raw, findings), raw.isolation ?? 'keep', findings);
+  checkIsolation(raw, declared, findings);
   checkReferences(declared, brokenNames(raw, findings), source, findings);
   const spec = readSpec(raw, declared, findings);
   const zookeeper = readZookeeper(raw, findings);
@@ -131,7 +133,7 @@ function readZookeeper(raw: RawConfig, findings: Findings): ZookeeperConfig | un
   return {
     servers: quorum.servers,
     chroot: quorum.chroot ?? (chroot?.ok ? chroot.value : '/servicewatcher'),
-    sessionTimeoutMs: raw.zookeeper?.session_timeout ?? 4000,
+    sessionTimeoutMs: raw.zookeeper?.session_timeout ?? DEFAULT_SESSION_TIMEOUT_MS,
     timings,
   };
 }

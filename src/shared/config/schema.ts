@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { type Quorum, quote, readListen, readQuorum, readServer } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
+import { MAX_SESSION_TIMEOUT_MS } from './isolation.ts';
 import { suggestion } from './nearest.ts';
 import { formatDuration, MAX_DURATION_MS, readBoolean, readCount, readDuration, readFraction } from './scalars.ts';
 
@@ -101,6 +102,7 @@ const service = z.strictObject(
     exclusive: boolean.nullish(),
     prestart: leaf((value) => value, 'write a script, best as a block that starts with |').nullish(),
     isolation: isolation.nullish(),
+    stop_timeout: duration(0).nullish(),
   },
   map('the keys of a service'),
 );
@@ -110,7 +112,7 @@ const file = z.strictObject({
     .strictObject(
       {
         quorum: quorum.optional(),
-        session_timeout: duration(1000, 60_000).nullish(),
+        session_timeout: duration(1000, MAX_SESSION_TIMEOUT_MS).nullish(),
         chroot: text('an absolute znode path such as /servicewatcher').nullish(),
         timings: z
           .strictObject(

@@ -103,6 +103,11 @@ describe('defaults', () => {
     expect(config).toMatchObject({ onStop: 'stop', http: { port: 9780 }, host: { name: 'w1' } });
   });
 
+  test('a time to stop in that is a quarter of the session fits', () => {
+    const text = `zookeeper: {quorum: a, session_timeout: 8s}\nservices: [{name: a, count: 1, isolation: stop, stop_timeout: 2s}]`;
+    expect(parseConfig(text, 'c.yml', 'w1').ok).toBe(true);
+  });
+
   test('the isolation at the top is the default of the services', () => {
     const { spec } = accept(
       `isolation: stop\n${HEAD}services: [{name: a, count: 1}, {name: b, count: 1, isolation: keep}]`,

@@ -161,6 +161,16 @@ const ROWS: readonly (readonly [name: string, source: string, ...expected: strin
     'c.yml:5:12: enabled is maybe; write true or false (yes, no, on and off are understood too)',
   ],
   [
+    'a time to stop in that the session does not leave',
+    '- name: a\n  count: 1\n  isolation: stop\n  stop_timeout: 2s',
+    'c.yml:6:17: a has isolation: stop and needs 2s to stop, but there are 1s: session_timeout must be at least 8s, but it is 4s',
+  ],
+  [
+    'a time to stop in that no session leaves',
+    '- name: a\n  count: 1\n  isolation: stop\n  stop_timeout: 16s',
+    'c.yml:6:17: a has isolation: stop and needs 16s to stop, but the most is 15s with session_timeout: 1m',
+  ],
+  [
     'a wrong isolation',
     '- name: a\n  count: 1\n  isolation: halt',
     'c.yml:5:14: isolation is halt; allowed: keep, stop',
@@ -343,6 +353,11 @@ const ROWS: readonly (readonly [name: string, source: string, ...expected: strin
     'two different chroots',
     'zookeeper: {quorum: a/b, chroot: /c}\nservices: []',
     'c.yml:1:34: zookeeper.chroot is /c, but zookeeper.quorum ends in /b; keep one of them',
+  ],
+  [
+    'a session timeout that is too short for isolation: stop',
+    'zookeeper: {quorum: a, session_timeout: 2999ms}\nservices: [{name: a, count: 1, isolation: stop}]',
+    'c.yml:1:41: a has isolation: stop, for which session_timeout must be at least 3s, but it is 2999ms',
   ],
   [
     'a session timeout that is too short',
