@@ -58,6 +58,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   let clusterSpec: string | undefined;
   let leader: Leader | undefined;
   let leaving = false;
+  let hasJoined = false;
   let markReady = () => {};
   let markFatal = (_why: string) => {};
   const ready = new Promise<void>((resolve) => {
@@ -161,6 +162,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     onJoined: async (continuous) => {
       executor.joined(continuous);
       await propose('start');
+      hasJoined = true;
       readyIfAll();
     },
     onInterrupted: () => executor.left(),
@@ -168,7 +170,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   });
 
   const readyIfAll = () => {
-    if (store.state.kind === 'connected' && executor.systemdConnected) markReady();
+    if (hasJoined && executor.systemdConnected) markReady();
   };
   const specWatch = store.watch(SPEC, (node) => {
     const decoded = node && decodeSpecRecord(node.data, node.path);
