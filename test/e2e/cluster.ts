@@ -205,6 +205,14 @@ ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}
     await until(found, { deadlineMs: DEADLINE_MS, what, everyMs: LOOK_EVERY_MS });
   }
 
+  /** When the daemon on the host first said this, ms of `monotonicNow`'s clock; rejects when it did not. */
+  async loggedAt(host: Host, text: string): Promise<number> {
+    const line = (await host.journal(DAEMON)).split('\n').find((candidate) => candidate.includes(text));
+    const at = /^\[\s*(\d+\.\d+)\]/.exec(line ?? '')?.[1];
+    if (at === undefined) throw new Error(`${host.name} never said: ${text}`);
+    return Number(at) * 1000;
+  }
+
   /** Empties the host's journal, so that what is found there afterwards is new. */
   async forgetJournal(host: Host): Promise<void> {
     await host.mustSh('journalctl', '--rotate', '--vacuum-time=1ms', '--quiet');

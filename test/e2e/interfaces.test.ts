@@ -293,5 +293,8 @@ describeOnHosts('operators of three hosts', () => {
     const ready = async () => (await cluster.lab.http(host, '/readyz')).status;
     await untilEqual(ready, 200, { deadlineMs: DEADLINE_MS, what: 'the daemon to be ready again' });
     expect(await host.unitState('web.service')).toMatchObject({ active: 'active', mainPid: pid });
+    await host.systemctl('restart', 'servicewatcher.service');
+    await untilEqual(ready, 200, { deadlineMs: DEADLINE_MS, what: 'the daemon to be ready again' });
+    expect(await host.unitState('web.service')).toMatchObject({ active: 'active', mainPid: pid });
   });
 });

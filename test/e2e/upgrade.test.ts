@@ -89,8 +89,8 @@ describeOnHosts('units that run on three hosts, when', () => {
     );
     expect(next.leader).not.toBe(leader.name);
     const successor = cluster.lab.host(next.leader);
-    const led = await loggedAt(successor, `leading with epoch ${next.epoch}`);
-    const back = await loggedAt(leader, 'connected to ZooKeeper');
+    const led = await cluster.loggedAt(successor, `leading with epoch ${next.epoch}`);
+    const back = await cluster.loggedAt(leader, 'connected to ZooKeeper');
     expect(led, 'the new term begins before the new process has a session').toBeLessThan(back);
     await cluster.untilSettled();
     expect(await cluster.pids(...UNITS)).toEqual(running);
@@ -136,11 +136,3 @@ describeOnHosts('units that run on three hosts, when', () => {
     await cluster.untilCounts({ 'agent.service': 3, 'web.service': 2, 'worker@a.service': 1, 'once.service': 1 });
   });
 });
-
-/** When the host's daemon first said this, s of CLOCK_MONOTONIC; rejects when it did not. */
-async function loggedAt(host: Host, text: string): Promise<number> {
-  const line = (await host.journal(DAEMON)).split('\n').find((candidate) => candidate.includes(text));
-  const at = /^\[\s*(\d+\.\d+)\]/.exec(line ?? '')?.[1];
-  if (at === undefined) throw new Error(`${host.name} never said: ${text}`);
-  return Number(at);
-}
