@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { DesiredWriter } from '../../src/leader/desired-writer.ts';
+import { type Alongside, DesiredWriter } from '../../src/leader/desired-writer.ts';
 import type { Desired } from '../../src/shared/model.ts';
 import { decodeDesired, encodeDesired } from '../../src/shared/payloads.ts';
 import type { Operation } from '../../src/shared/store.ts';
@@ -111,6 +111,50 @@ describe('the writer of desired states', () => {
     await expect(done(writer.write([desired('w1')], []))).rejects.toMatchObject({ code: 'bad-version' });
     expect(written('w1')).toBeUndefined();
     expect(writer.hosts).toEqual([]);
+  });
+
+  it('writes what goes along in the same transaction, each time asked for anew', async () => {
+    const writer = await open();
+    const asked: string[][] = [];
+    const written: number[] = [];
+    const alongside: Alongside = (states, gone) => {
+      asked.push([...states.map(({ host }) => host), ...gone]);
+      const data = Buffer.from(`${states.length} states`);
+      const operation: Operation = { op: 'create', path: '/history/x-', data, mode: 'persistent-sequential' };
+      return { operations: [operation], done: () => void written.push(states.length) };
+    };
+    const states = names(150).map((host) => desired(host));
+    await done(writer.write(states, ['w0'], alongside));
+    expect(transactions).toEqual([102, 53]);
+    expect(asked.map((hosts) => hosts.length)).toEqual([100, 51]);
+    expect(asked[1]?.at(-1)).toBe('w0');
+    expect(written).toEqual([100, 50]);
+    const told = ensemble.tree.get('/history')?.children ?? new Set();
+    expect([...told].sort().map((name) => ensemble.tree.get(`/history/${name}`)?.data.toString())).toEqual([
+      '100 states',
+      '50 states',
+    ]);
+  });
+
+  it('writes nothing of what goes along when the states are refused', async () => {
+    const writer = await open();
+    await done(store.set('/epoch', Buffer.from('2')));
+    const written: true[] = [];
+    const operation: Operation = { op: 'create', path: '/history/x', data: Buffer.alloc(0), mode: 'persistent' };
+    const alongside: Alongside = () => ({ operations: [operation], done: () => void written.push(true) });
+    await expect(done(writer.write([desired('w1')], [], alongside))).rejects.toMatchObject({ code: 'bad-version' });
+    expect(ensemble.tree.get('/history/x')).toBeUndefined();
+    expect(written).toEqual([]);
+  });
+
+  it('writes what goes along afterwards where a state leaves no room for it', async () => {
+    const writer = await open();
+    const data = Buffer.alloc(60 * 1024);
+    const operation: Operation = { op: 'create', path: '/history/x', data, mode: 'persistent' };
+    const alongside: Alongside = () => ({ operations: [operation], done: () => {} });
+    await done(writer.write([sized('w1', MAX_DATA_BYTES)], [], alongside));
+    expect(transactions).toEqual([2, 2]);
+    expect(ensemble.tree.get('/history/x')?.data).toHaveLength(60 * 1024);
   });
 
   it('knows after a failure in the middle what was written before it', async () => {

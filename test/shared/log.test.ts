@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JournalFields } from '../../src/shared/journal.ts';
 import { createLogger, type LoggerOptions } from '../../src/shared/log.ts';
 
 function logger(format: LoggerOptions['format'], debug = true) {
@@ -29,6 +30,29 @@ describe('a log for the journal', () => {
     const { lines, log } = logger('journal');
     log.info(message);
     expect(lines).toEqual([expected]);
+  });
+
+  it('hands events to whoever gives them fields of their own, and nothing else', () => {
+    const [lines, entries]: [string[], [JournalFields, string][]] = [[], []];
+    const journal = { write: (fields: JournalFields, line: string) => void entries.push([fields, line]) };
+    const log = createLogger({ write: (line) => void lines.push(line), format: 'journal', debug: true, journal });
+    log.info('an ordinary line', { unit: 'a.service' });
+    log.warn('a.service failed\nPRIORITY=0', { event: 'failed', unit: 'a.service', machineId: 'x\ny', to: undefined });
+    expect(lines).toEqual(['<6>an ordinary line unit=a.service']);
+    expect(entries).toEqual([
+      [
+        [
+          ['MESSAGE', 'a.service failed\\nPRIORITY=0'],
+          ['PRIORITY', '4'],
+          ['SYSLOG_IDENTIFIER', 'servicewatcher'],
+          ['OBJECT_PID', String(process.pid)],
+          ['SERVICEWATCHER_EVENT', 'failed'],
+          ['SERVICEWATCHER_UNIT', 'a.service'],
+          ['SERVICEWATCHER_MACHINE_ID', 'x\\ny'],
+        ],
+        '<4>a.service failed\\nPRIORITY=0 event=failed unit=a.service machineId="x\\ny"',
+      ],
+    ]);
   });
 
   it.each(['\n', '\r', '\u001b', '\u007f', '\u009b', '\u2028'])('keeps %j out of fields', (character) => {
