@@ -15,7 +15,9 @@ import { configuration, DECLARED, HOST_FILES, PROCESS_LOG, SHARED, STRANGERS, TI
 
 /** Of the state directory: it can be filled at once, and survives a power cut as a disk does. */
 const DISK_MIB = 2;
-const JOURNAL_DEADLINE_MS = 120_000;
+const JOURNAL_DEADLINE_MS = 60_000;
+/** How journalctl begins its last line. */
+const CURSOR = '-- cursor: ';
 
 export interface ClusterOptions {
   readonly hosts: number;
@@ -25,6 +27,9 @@ export interface ClusterOptions {
 }
 
 export class ChaosCluster {
+  /** Of the last entry that was answered, in journalctl's own words. */
+  readonly #cursors = new Map<Host, string>();
+
   private constructor(readonly lab: Lab) {}
 
   /** Boots all; resolves when every daemon is ready. On failure nothing is left behind. */
@@ -86,12 +91,6 @@ export class ChaosCluster {
     return modes.filter((mode) => mode === 'leader').length === 1 && serving > modes.length / 2;
   }
 
-  /** As an operator does with units that had to be killed when they were stopped: their hosts may run them again. */
-  async resetTimedOut(): Promise<void> {
-    const units = DECLARED.filter(({ mayTimeOut }) => mayTimeOut).map(({ unit }) => unit);
-    await Promise.all(this.on.map((host) => resetFailed(host, ...units)));
-  }
-
   /** Writes the configuration file of every host, also of those that are off. */
   async writeFiles(changed: boolean): Promise<void> {
     const text = configuration(this.lab.quorum, changed);
@@ -103,19 +102,31 @@ export class ChaosCluster {
     return readFile(join(sharedFolder(this.lab), PROCESS_LOG), 'utf8');
   }
 
-  /** What the journals of all hosts hold, of all their boots. */
+  /** What the journals of all hosts hold, of all their boots, that was not answered before. */
   async journals(): Promise<JournalEntry[]> {
-    const all: JournalEntry[] = [];
-    // one after the other: they are large
-    for (const host of this.lab.hosts) {
-      const argv = ['journalctl', '--no-pager', '-o', 'json', `--output-fields=${FIELDS.join(',')}`];
-      const command = host.running
-        ? host.enter([...argv, ...MATCHES])
-        : [...argv, '-D', join(host.disk, 'var/log/journal'), ...MATCHES];
-      for (const entry of readJournal(host.name, await mustRun(command, { deadlineMs: JOURNAL_DEADLINE_MS })))
-        all.push(entry);
-    }
-    return all;
+    const news = await Promise.all(this.lab.hosts.map((host) => this.#news(host)));
+    return news.flat();
+  }
+
+  async #news(host: Host): Promise<JournalEntry[]> {
+    const cursor = this.#cursors.get(host);
+    const argv = [
+      'journalctl',
+      '--no-pager',
+      '--quiet',
+      '--output=json',
+      '--show-cursor',
+      `--output-fields=${FIELDS.join(',')}`,
+      ...(cursor === undefined ? [] : [`--after-cursor=${cursor}`]),
+    ];
+    const command = host.running
+      ? host.enter([...argv, ...MATCHES])
+      : [...argv, `--directory=${join(host.disk, 'var/log/journal')}`, ...MATCHES];
+    const text = await mustRun(command, { deadlineMs: JOURNAL_DEADLINE_MS });
+    const lines = text.split('\n');
+    const next = lines.find((line) => line.startsWith(CURSOR));
+    if (next !== undefined) this.#cursors.set(host, next.slice(CURSOR.length));
+    return readJournal(host.name, lines.filter((line) => !line.startsWith(CURSOR)).join('\n'));
   }
 
   /** Copies journals and the units' log, as text, into a folder of this machine, and notes the faults there. */

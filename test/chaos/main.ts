@@ -32,7 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const result = await runChaos({ ...options, stop: untilInterrupted(), log: (line) => console.log(line) });
   console.log(`\n${report(result)}`);
-  return result.violations.length === 0 ? 0 : 1;
+  return result.violations.length === 0 && result.broken === undefined ? 0 : 1;
 }
 
 interface Options {

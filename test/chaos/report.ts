@@ -1,12 +1,12 @@
 /** What is printed at the end. Pure. */
 import { FAULT_KINDS } from './faults.ts';
 import type { RunResult, Settling } from './run.ts';
-import type { Violation } from './violation.ts';
+import { describeViolation } from './violation.ts';
 import { SETTLE_LIMIT_MS } from './world.ts';
 
 /** The summary, several lines. */
 export function report(result: RunResult): string {
-  const { seed, hosts, servers, durationMs, faults, violations, settlings, evidence } = result;
+  const { seed, hosts, servers, durationMs, faults, violations, settlings, broken, evidence } = result;
   const minutes = (durationMs / 60_000).toFixed(1);
   const needless = violations.filter(({ kind }) => kind === 'needless-restart').length;
   const kinds = FAULT_KINDS.flatMap((kind) => {
@@ -18,15 +18,12 @@ export function report(result: RunResult): string {
     `faults: ${faults.length} in ${settlings.length} rounds`,
     ...kinds,
     `violations: ${violations.length}`,
-    ...violations.map((violation) => `  ${describe(violation)}`),
+    ...violations.map((violation) => `  ${describeViolation(violation)}`),
     `healthy units restarted without need: ${needless}`,
     describeLongest(settlings),
+    ...(broken === undefined ? [] : [`ended before its time: ${broken}`]),
     ...(evidence === undefined ? [] : [`journals and logs are kept in ${evidence}`]),
   ].join('\n');
-}
-
-function describe({ kind, at, host, evidence }: Violation): string {
-  return `${(at / 1000).toFixed(3)}  ${host ?? 'cluster'}  ${kind}: ${evidence}`;
 }
 
 function describeLongest(settlings: readonly Settling[]): string {

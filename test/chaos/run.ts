@@ -2,6 +2,7 @@
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stackOf } from '../../src/shared/error-text.ts';
 import type { Host } from '../harness/host.ts';
 import { monotonicNow, until } from '../harness/until.ts';
 import { check } from './checker.ts';
@@ -9,10 +10,10 @@ import { ChaosCluster, type ClusterOptions } from './cluster.ts';
 import { type Look, unsettled } from './counts.ts';
 import { FAULTS, type FaultRecord, isOfServers, type PlannedFault } from './faults.ts';
 import { begin, chooseTarget, type Struck } from './injector.ts';
-import { overlapsOfProcesses } from './once.ts';
+import type { JournalEntry } from './journal.ts';
 import { readProcesses } from './processes.ts';
 import { type Round, schedule } from './schedule.ts';
-import type { Violation } from './violation.ts';
+import { describeViolation, type Violation } from './violation.ts';
 import { SETTLE_LIMIT_MS } from './world.ts';
 
 export interface RunOptions extends ClusterOptions {
@@ -39,7 +40,9 @@ export interface RunResult {
   readonly faults: readonly FaultRecord[];
   readonly settlings: readonly Settling[];
   readonly violations: readonly Violation[];
-  /** Where journals and log were saved; only when there are violations. */
+  /** Why it ended before its time, other than by `stop`. */
+  readonly broken?: string;
+  /** Where journals and log were saved: when there are violations, or it ended before its time. */
   readonly evidence?: string;
 }
 
@@ -65,7 +68,11 @@ class ChaosRun {
   readonly #looks: Look[] = [];
   readonly #settlings: Settling[] = [];
   readonly #violations: Violation[] = [];
-  #overlapsSaid = 0;
+  readonly #entries: JournalEntry[] = [];
+  /** Violations that were said. */
+  readonly #said = new Set<string>();
+  /** Why the cluster was not settled when it was looked at last. */
+  #lastWhy = '';
 
   constructor(
     private readonly cluster: ChaosCluster,
@@ -77,15 +84,20 @@ class ChaosRun {
     await this.#settled();
     const start = monotonicNow();
     this.#say('All runs as it should; faults begin');
+    let broken: string | undefined;
     for (const round of schedule(seed, { hosts, servers })) {
       if (monotonicNow() - start >= durationMs || stop?.aborted === true) break;
-      if (!(await this.#round(round))) break;
+      const end = await this.#round(round).catch(stackOf);
+      if (end === undefined) continue;
+      broken = `round ${round.number}: ${end}`;
+      break;
     }
     const lasted = monotonicNow() - start;
-    this.#say('Faults are over; reading the journals');
+    this.#say('Faults are over');
     const violations = await this.#check();
-    const evidence = violations.length > 0 ? await this.#save() : undefined;
+    const evidence = violations.length > 0 || broken !== undefined ? await this.#save() : undefined;
     return {
+      ...(broken !== undefined && { broken }),
       seed,
       hosts,
       servers,
@@ -97,32 +109,31 @@ class ChaosRun {
     };
   }
 
-  /** False when the cluster does not settle any more. */
-  async #round(round: Round): Promise<boolean> {
+  /** Answers why there can be no further round; rejects when a fault could not be made or undone. */
+  async #round(round: Round): Promise<string | undefined> {
     await pause(round.restMs);
     await this.#stillSettled(round);
-    await this.cluster.resetTimedOut();
     const taken: Host[] = [];
     const outcomes = await Promise.allSettled(round.faults.map((fault) => this.#fault(round, fault, taken)));
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? (outcome.value ?? []) : []));
-    if (made.length === 0) return true;
+    if (made.length === 0) return undefined;
     const endedAt = Math.max(...made.map((fault) => fault.endedAt));
     const seen = await this.#settled().catch((error: unknown) => String(error));
     const isSettled = typeof seen !== 'string';
     for (const fault of made) this.#faults.push({ ...fault, ...(isSettled && { settledAt: seen.at }) });
-    await this.#sayOverlaps();
     const names = made.map(({ kind }) => kind).join(' and ');
     if (!isSettled) {
       this.#violate(`not settled ${seconds(monotonicNow() - endedAt)} s after the end of ${names}: ${seen}`);
-      return false;
+      return 'the cluster does not settle any more';
     }
     const ms = seen.at - endedAt;
     this.#settlings.push({ round: round.number, ms, faults: made });
     this.#say(`round ${round.number}: settled ${seconds(ms)} s after the end of ${names}`);
     if (ms > SETTLE_LIMIT_MS)
       this.#violate(`settled only ${seconds(ms)} s after the end of ${names}: ${this.#lastWhy}`);
-    return true;
+    await this.#check();
+    return undefined;
   }
 
   async #fault(round: Round, fault: PlannedFault, taken: Host[]): Promise<FaultRecord | undefined> {
@@ -172,8 +183,6 @@ class ChaosRun {
     return missed;
   }
 
-  #lastWhy = '';
-
   async #settled(): Promise<Look> {
     const settled = async () => {
       const look = await this.#look();
@@ -197,14 +206,18 @@ class ChaosRun {
     return look;
   }
 
+  /** All that is violated so far; what was not said yet is said. */
   async #check(): Promise<Violation[]> {
-    const found = check({
-      entries: await this.cluster.journals(),
-      processes: readProcesses(await this.cluster.processes()),
-      faults: this.#faults,
-      looks: this.#looks,
-    });
-    return [...this.#violations, ...found].sort((a, b) => a.at - b.at);
+    for (const entry of await this.cluster.journals()) this.#entries.push(entry);
+    const processes = readProcesses(await this.cluster.processes());
+    const found = check({ entries: this.#entries, processes, faults: this.#faults, looks: this.#looks });
+    const all = [...this.#violations, ...found].sort((a, b) => a.at - b.at);
+    for (const violation of all) {
+      const text = describeViolation(violation);
+      if (!this.#said.has(text)) this.#say(`VIOLATION ${text}`);
+      this.#said.add(text);
+    }
+    return all;
   }
 
   async #save(): Promise<string> {
@@ -213,16 +226,8 @@ class ChaosRun {
     return folder;
   }
 
-  /** At once, and not only at the end: it is the worst that can happen. */
-  async #sayOverlaps(): Promise<void> {
-    const overlaps = overlapsOfProcesses(readProcesses(await this.cluster.processes()));
-    for (const { evidence } of overlaps.slice(this.#overlapsSaid)) this.#say(`VIOLATION two-at-once: ${evidence}`);
-    this.#overlapsSaid = overlaps.length;
-  }
-
   #violate(evidence: string): void {
     this.#violations.push({ kind: 'not-settled', at: monotonicNow(), evidence });
-    this.#say(`VIOLATION not-settled: ${evidence}`);
   }
 
   #say(what: string): void {

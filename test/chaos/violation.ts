@@ -25,3 +25,8 @@ export interface Violation {
   /** What was seen, in one sentence. */
   readonly evidence: string;
 }
+
+/** One line. */
+export function describeViolation({ kind, at, host, evidence }: Violation): string {
+  return `${(at / 1000).toFixed(3)}  ${host ?? 'cluster'}  ${kind}: ${evidence}`;
+}

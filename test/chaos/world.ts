@@ -21,8 +21,6 @@ export interface DeclaredUnit {
   readonly class: UnitClass;
   /** On how many hosts, if there are so many. */
   readonly count: number;
-  /** It ignores SIGTERM: systemd kills it when its time is over, and calls it failed. */
-  readonly mayTimeOut?: true;
 }
 
 /** Every unit of the configuration. */
@@ -34,11 +32,11 @@ export const DECLARED: readonly DeclaredUnit[] = [
   { unit: 'part@a.service', class: 'some', count: 1 },
   { unit: 'part@b.service', class: 'some', count: 2 },
   { unit: 'part@c.service', class: 'some', count: 1 },
-  { unit: 'lingering.service', class: 'some', count: 2, mayTimeOut: true },
+  { unit: 'lingering.service', class: 'some', count: 2 },
   { unit: 'flaky.service', class: 'some', count: 2 },
   { unit: 'slow.service', class: 'some', count: 1 },
   { unit: 'single.service', class: 'once', count: 1 },
-  { unit: 'stubborn.service', class: 'once', count: 1, mayTimeOut: true },
+  { unit: 'stubborn.service', class: 'once', count: 1 },
 ];
 
 /** The unit that has one instance less while `reload-changed` lasts. */

@@ -108,6 +108,8 @@ export class Host {
     const nspawn = this.#nspawn;
     if (nspawn === undefined) return;
     const gone = hasEnded(nspawn) ? Promise.resolve() : once(nspawn, 'exit');
+    // Nothing else may keep the process alive that waits for it.
+    nspawn.ref();
     await this.systemctl('poweroff');
     await gone;
     await this.powerOff();
