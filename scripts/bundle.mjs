@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { root } from './setup.mjs';
 
 /** `entry` and `outfile` are relative to the checkout. Needs the npm packages. */
-export async function bundle(entry, outfile) {
+export async function bundle(entry, outfile, plugins = []) {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
@@ -14,5 +14,16 @@ export async function bundle(entry, outfile) {
     target: 'node20',
     format: 'esm',
     logLevel: 'warning',
+    plugins,
   });
+}
+
+/** A plugin: every import of `module` gets the file `path` of the checkout. */
+export function instead(module, path) {
+  return {
+    name: `instead of ${module}`,
+    setup(build) {
+      build.onResolve({ filter: new RegExp(`^${module}$`) }, () => ({ path: join(root, path) }));
+    },
+  };
 }

@@ -10,6 +10,8 @@ interface Timer {
 export interface FakeClockOptions {
   /** What runs on this clock uses files, which take real time: it waits for them. Default true. */
   readonly files?: boolean;
+  /** Called after each timer, when what it set off has run. */
+  readonly onSettled?: () => void;
 }
 
 /** More timers than this at one instant mean a loop that waits for nothing. */
@@ -25,9 +27,11 @@ export class FakeClock implements Clock {
   /** A binary heap; a cancelled timer stays in it until it is due. */
   private readonly heap: Timer[] = [];
   private readonly files: boolean;
+  private readonly onSettled: () => void;
 
   constructor(options: FakeClockOptions = {}) {
     this.files = options.files ?? true;
+    this.onSettled = options.onSettled ?? (() => {});
   }
 
   now(): number {
@@ -93,6 +97,7 @@ export class FakeClock implements Clock {
     if (fired > MAX_AT_ONE_INSTANT) throw new Error(`at ${this.time} ms something waits for 0 ms again and again`);
     fire?.();
     await this.settle();
+    this.onSettled();
   }
 
   /** The next timer that was not cancelled. */

@@ -14,7 +14,7 @@ import { Membership } from '../../src/shared/membership.ts';
 import type { Service, Spec } from '../../src/shared/model.ts';
 import { type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
 import type { FakeClock } from './clock.ts';
-import { MemoryLog } from './log.ts';
+import { type LogEntry, MemoryLog } from './log.ts';
 import { FakeProcess } from './process.ts';
 import type { FakeEnsemble, FakeStore } from './store.ts';
 import { FakeSystemd, type FakeSystemdOptions } from './systemd.ts';
@@ -48,12 +48,13 @@ export interface FakeHostOptions {
   readonly sessionTimeoutMs?: number;
   /** Called with each line of `asked`, before systemd is. */
   readonly onAsked?: (line: string) => void;
+  readonly onLogged?: (entry: LogEntry) => void;
 }
 
 export class FakeHost {
   readonly systemd: FakeSystemd;
   readonly memory = new FakeMemory();
-  readonly log = new MemoryLog();
+  readonly log: MemoryLog;
   /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, `guard UNIT…`, as asked for by the daemons of this host, in order. */
   readonly asked: string[] = [];
   readonly drift: string[] = [];
@@ -69,6 +70,7 @@ export class FakeHost {
     readonly options: FakeHostOptions = {},
   ) {
     this.systemd = new FakeSystemd(clock, options.systemd);
+    this.log = new MemoryLog(options.onLogged);
     this.machineId = `machine-of-${name}`;
   }
 
@@ -131,11 +133,12 @@ export class FakeDaemon {
   nameTaken: string | undefined;
   proposed: ProposalOutcome | undefined;
   readonly process: FakeProcess;
+  private leaving = false;
   private readonly timings: Readonly<Record<keyof typeof TIMINGS, number>>;
 
   constructor(
     private readonly host: FakeHost,
-    spec: Spec,
+    private spec: Spec,
   ) {
     const { log, name } = host;
     const { sessionTimeoutMs = SESSION_MS, timings = TIMINGS } = host.options;
@@ -167,7 +170,6 @@ export class FakeDaemon {
       log,
       onLeading: (term) => this.lead(term),
     });
-    const digest = digestOf(spec);
     this.membership = new Membership({
       store,
       clock,
@@ -179,31 +181,49 @@ export class FakeDaemon {
         url: `http://${name}:9780`,
         labels: {},
         software: 'test',
-        file: digest,
+        file: digestOf(this.spec),
+        ...(this.leaving && { leaving: true }),
       }),
       elect: (earlier) => this.election.join(earlier),
       onJoined: async (continuous) => {
         this.executor.joined(continuous);
-        this.proposed = await proposeSpec(store, {
-          spec,
-          digest,
-          proposedBy: name,
-          at: clock.date().toISOString(),
-          intent: 'start',
-        });
+        await this.propose('start');
       },
       onInterrupted: () => this.executor.left(),
       onNameTaken: (why) => {
         this.nameTaken = why;
       },
     });
+    store.onState((state) => {
+      if (state.kind === 'lost') this.executor.left();
+    });
+  }
+
+  /** As SIGHUP asks for it, with another file. */
+  async reload(spec: Spec): Promise<void> {
+    await this.executor.clearFailures();
+    this.spec = spec;
+    await this.membership.refresh();
+    await this.propose('replace').catch((error: unknown) => this.host.log.error(String(error)));
+  }
+
+  private async propose(intent: 'start' | 'replace'): Promise<void> {
+    const { spec } = this;
+    this.proposed = await proposeSpec(this.store, {
+      spec,
+      digest: digestOf(spec),
+      proposedBy: this.host.name,
+      at: this.process.date().toISOString(),
+      intent,
+    });
   }
 
   /** An orderly stop, as `systemctl stop` asks for it. */
   async stop(): Promise<void> {
+    this.leaving = true;
     const [left] = await Promise.all([
       this.executor.stopUnits('all', new AbortController().signal),
-      this.election.leave(),
+      this.membership.refresh().then(() => this.election.leave()),
     ]);
     if (left.length > 0) return;
     await this.leave();

@@ -10,20 +10,28 @@ export interface LogEntry {
 export class MemoryLog implements Logger {
   readonly entries: LogEntry[] = [];
 
+  /** `onEntry` is called with each line. */
+  constructor(private readonly onEntry: (entry: LogEntry) => void = () => {}) {}
+
   debug(message: string, fields: LogFields = {}): void {
-    this.entries.push({ level: 'debug', message, fields });
+    this.add({ level: 'debug', message, fields });
   }
 
   info(message: string, fields: LogFields = {}): void {
-    this.entries.push({ level: 'info', message, fields });
+    this.add({ level: 'info', message, fields });
   }
 
   warn(message: string, fields: LogFields = {}): void {
-    this.entries.push({ level: 'warn', message, fields });
+    this.add({ level: 'warn', message, fields });
   }
 
   error(message: string, fields: LogFields = {}): void {
-    this.entries.push({ level: 'error', message, fields });
+    this.add({ level: 'error', message, fields });
+  }
+
+  private add(entry: LogEntry): void {
+    this.entries.push(entry);
+    this.onEntry(entry);
   }
 
   /** Messages of one level. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../src/shared/clock.ts';
 import type { Logger } from '../../src/shared/log.ts';
+import type { WireOperation, WireResult } from '../../src/shared/zookeeper/calls.ts';
 import { FakeProcess } from './process.ts';
 import { FakeStore } from './store-client.ts';
 import { ZnodeTree } from './store-tree.ts';
@@ -31,11 +32,13 @@ interface Session {
 const SILENT_LOG: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export class FakeEnsemble {
-  readonly tree = new ZnodeTree();
+  tree = new ZnodeTree();
   readonly clock: Clock;
   readonly log: Logger;
   readonly latencyMs: () => number;
   readonly random: () => number;
+  /** Called for each transaction that was applied, the ends of sessions included. */
+  onApplied: (session: string, operations: readonly WireOperation[], results: readonly WireResult[]) => void = () => {};
   private readonly tickMs: number;
   private readonly clients = new Set<FakeStore>();
   private readonly sessions = new Map<string, Session>();
@@ -77,6 +80,13 @@ export class FakeEnsemble {
     for (const client of this.clients) client.process.hear(() => client.dial());
   }
 
+  /** All data is lost, sessions included; for as long as `start` is not called there is no quorum. */
+  wipe(): void {
+    this.stop();
+    this.tree = new ZnodeTree();
+    this.sessions.clear();
+  }
+
   /** Ends a session now, as if its timeout had passed; its client learns it as a real one would. */
   expire(id: string): void {
     const session = this.sessions.get(id);
@@ -110,6 +120,7 @@ export class FakeEnsemble {
   /** Applies a transaction and sends the events of watches. */
   apply(session: string, operations: Parameters<ZnodeTree['apply']>[1]): ReturnType<ZnodeTree['apply']> {
     const applied = this.tree.apply(session, operations);
+    if (applied.ok) this.onApplied(session, operations, applied.results);
     if (applied.ok) for (const client of this.clients) client.notify(applied.events);
     return applied;
   }

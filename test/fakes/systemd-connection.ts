@@ -37,6 +37,10 @@ export class FakeConnection implements Systemd {
     this.#events = events;
   }
 
+  isOf(process: FakeProcess): boolean {
+    return this.#process === process;
+  }
+
   get connected(): boolean {
     return this.#connected;
   }

@@ -134,6 +134,11 @@ export class FakeSystemd {
     this.#connections.delete(connection);
   }
 
+  /** The process has died: nobody is left to be told anything. */
+  hangUp(process: FakeProcess): void {
+    for (const connection of this.#connections) if (connection.isOf(process)) this.#connections.delete(connection);
+  }
+
   /** What systemd says of a unit now, without any latency. */
   state(unit: string): UnitState {
     const real = this.#realName(unit);

@@ -1,0 +1,130 @@
+/** Judges what daemons ask of systemd: INV-NEEDLESS-STOP, INV-START, INV-FOREIGN, INV-KEEP. */
+
+import { isolationTiming } from '../../src/shared/isolation-timing.ts';
+import type { Desired, DesiredUnit } from '../../src/shared/model.ts';
+import type { FakeDaemon } from '../fakes/daemon.ts';
+import type { Invariant } from './invariants.ts';
+import { isOlder, type Orders } from './orders.ts';
+import { ONCE_ONLY } from './scenario.ts';
+import type { SimulatedHost } from './world.ts';
+
+type Complain = (invariant: Invariant, what: string) => void;
+
+interface Ask {
+  readonly host: SimulatedHost;
+  readonly daemon: FakeDaemon;
+  readonly verb: string;
+  readonly units: readonly string[];
+  /** The unit had processes that were not ending, and had not failed. */
+  readonly healthy: boolean;
+  /** The host has reason to think that others may start what runs here. */
+  readonly cutOff: boolean;
+  /** Nothing was confirmed for so long that stopping must have begun. */
+  readonly expiring: boolean;
+}
+
+const PRESTART = 'servicewatcher-prestart-';
+
+export class Asked {
+  private waiting: Ask[] = [];
+  /** Host and unit → the values in its prestart script when it was started last. */
+  private readonly startedWith = new Map<string, string>();
+
+  constructor(
+    private readonly orders: Orders,
+    private readonly complain: Complain,
+  ) {}
+
+  /** Something is being asked for: `stop UNIT`, `guard UNIT…`, as `FakeHost` records it. */
+  onAsked(host: SimulatedHost, line: string, now: number): void {
+    const { daemon } = host;
+    const [verb = '', ...units] = line.split(' ');
+    if (!daemon) {
+      this.complain('INV-KEEP', `${host.name}: ${line}, though no daemon runs`);
+      return;
+    }
+    const unit = units[0] ?? '';
+    const { active } = host.fake.systemd.state(unit);
+    this.waiting.push({
+      host,
+      daemon,
+      verb,
+      units,
+      healthy: active === 'active' || active === 'activating',
+      cutOff: daemon.store.state.kind !== 'connected' || !daemon.membership.joined,
+      expiring: now >= host.confirmedAt + isolationTiming(host.fake.options.sessionTimeoutMs ?? 0).stopAfterMs,
+    });
+  }
+
+  /** What the event set off has run: what the executors obey by now tells whether they were right. */
+  judge(): void {
+    if (this.waiting.length === 0) return;
+    const asks = this.waiting;
+    this.waiting = [];
+    for (const ask of asks) this.judgeOne(ask);
+  }
+
+  private judgeOne(ask: Ask): void {
+    const { host, verb, units } = ask;
+    const unit = units[0] ?? '';
+    const order = this.orderOf(ask);
+    if (verb === 'guard') {
+      const others = units.filter((each) => !ONCE_ONLY.has(each));
+      if (others.length > 0) this.complain('INV-KEEP', `${host.name}: the guard is to stop ${others.join(', ')}`);
+      return;
+    }
+    if (verb === 'run') {
+      const of = unit.slice(PRESTART.length);
+      if (!this.isTold(order, of))
+        this.complain('INV-START', `${host.name}: the script of ${of} is run, which is not placed here`);
+      return;
+    }
+    if (!this.isDeclared(unit) && !this.orders.everDesired(host.name, unit))
+      this.complain('INV-FOREIGN', `${host.name}: ${verb} ${unit}`);
+    if (verb === 'start') this.judgeStart(ask, unit, order);
+    if (verb === 'stop' && ask.healthy) this.judgeStop(ask, unit, order);
+  }
+
+  private judgeStart(ask: Ask, unit: string, order: Desired | undefined): void {
+    const { host } = ask;
+    const told = this.isTold(order, unit);
+    if (!told) this.complain('INV-START', `${host.name}: start ${unit}, which is not placed here`);
+    if (ONCE_ONLY.has(unit) && ask.expiring) this.complain('INV-START', `${host.name}: start ${unit} while cut off`);
+    if (told) this.startedWith.set(`${host.name} ${unit}`, valuesOf(told));
+  }
+
+  private judgeStop({ host, daemon, cutOff }: Ask, unit: string, order: Desired | undefined): void {
+    if (host.stopping || host.daemon !== daemon) return;
+    const told = this.isTold(order, unit);
+    if (!told) return;
+    if (ONCE_ONLY.has(unit) && cutOff) return;
+    const before = this.startedWith.get(`${host.name} ${unit}`);
+    if (told.prestart && (before === undefined || before !== valuesOf(told))) return;
+    this.complain('INV-NEEDLESS-STOP', `${host.name}: stop ${unit}, which is placed here and healthy`);
+  }
+
+  /** What the executor obeys, as it remembers it on disk, or reports. */
+  private orderOf({ host, daemon }: Ask): Desired | undefined {
+    const { applied } = host.fake.memory.remembered;
+    const { observed } = daemon.executor;
+    return this.orders.at(host.name, observed && isOlder(applied, observed) ? observed : applied);
+  }
+
+  private isTold(order: Desired | undefined, unit: string): DesiredUnit | undefined {
+    return order?.units.find((each) => each.unit === unit && !each.withdrawn);
+  }
+
+  private isDeclared(unit: string): boolean {
+    return [...this.orders.specs.values()].some((spec) =>
+      spec.services.some((service) => {
+        const name = unit.replace(/\.service$/, '');
+        if (service.type !== 'multi') return service.name === name;
+        return Object.keys(service.instances).some((key) => `${service.name}@${key}` === name);
+      }),
+    );
+  }
+}
+
+function valuesOf({ prestart }: DesiredUnit): string {
+  return JSON.stringify(prestart?.values ?? {});
+}

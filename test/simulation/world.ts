@@ -1,0 +1,175 @@
+/** The pretended cluster of one run: hosts with whole daemons, the way between each and ZooKeeper, and an operator. */
+
+import { digestOf } from '../../src/shared/digest.ts';
+import type { ActiveState, Spec } from '../../src/shared/model.ts';
+import { proposeSpec } from '../../src/shared/spec-store.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { type FakeDaemon, FakeHost } from '../fakes/daemon.ts';
+import type { LogEntry } from '../fakes/log.ts';
+import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import type { Random } from './random.ts';
+import { type Scenario, STRANGERS } from './scenario.ts';
+
+/** What the way between a host and ZooKeeper lets through. */
+export type Way = 'whole' | 'silent' | 'requests' | 'answers' | 'reset';
+
+export interface SimulatedHost {
+  readonly name: string;
+  readonly fake: FakeHost;
+  daemon: FakeDaemon | undefined;
+  powered: boolean;
+  way: Way;
+  busUp: boolean;
+  /** The daemon is stopping in good order. */
+  stopping: boolean;
+  /** Index of its configuration file. */
+  file: number;
+  /** Unit files that do not behave as they should. */
+  readonly broken: Set<string>;
+  /** When the daemon sent the newest request that ZooKeeper has answered, ms. */
+  confirmedAt: number;
+}
+
+export interface WorldHooks {
+  onState(host: string, unit: string, active: ActiveState): void;
+  onAsked(host: SimulatedHost, line: string): void;
+  onLogged(host: string, entry: LogEntry): void;
+  onSettled(): void;
+}
+
+export class World {
+  readonly clock: FakeClock;
+  readonly ensemble: FakeEnsemble;
+  readonly hosts: readonly SimulatedHost[];
+  readonly operator: FakeStore;
+  /** All data of the ensemble is lost; it may serve again from this time on. */
+  lostUntil: number | undefined;
+
+  constructor(
+    readonly scenario: Scenario,
+    readonly random: Random,
+    hooks: WorldHooks,
+  ) {
+    const { zookeeperMs, tickMs, sessionTimeoutMs, timings, systemdMs } = scenario;
+    this.clock = new FakeClock({ files: false, onSettled: () => hooks.onSettled() });
+    const jitter = random.fork();
+    this.ensemble = new FakeEnsemble({
+      clock: this.clock,
+      latencyMs: zookeeperMs,
+      tickMs,
+      random: () => jitter.next(),
+    });
+    this.hosts = scenario.hosts.map((name) => {
+      const fake: FakeHost = new FakeHost(name, this.clock, this.ensemble, `/scripts-of-${name}`, {
+        timings,
+        sessionTimeoutMs,
+        systemd: { latencyMs: systemdMs, onState: (unit, active) => hooks.onState(name, unit, active) },
+        onAsked: (line) => hooks.onAsked(host, line),
+        onLogged: (entry) => hooks.onLogged(name, entry),
+      });
+      const host: SimulatedHost = {
+        name,
+        fake,
+        daemon: undefined,
+        powered: true,
+        way: 'whole',
+        busUp: true,
+        stopping: false,
+        file: 0,
+        broken: new Set(),
+        confirmedAt: Number.NEGATIVE_INFINITY,
+      };
+      for (const [file, script] of scenario.scripts) fake.systemd.define(file, script);
+      for (const stranger of [...STRANGERS.running, ...STRANGERS.idle]) fake.systemd.define(stranger);
+      for (const stranger of STRANGERS.running) fake.systemd.systemctl('start', stranger);
+      return host;
+    });
+    this.operator = this.ensemble.connect({ sessionTimeoutMs: 60_000 });
+  }
+
+  async boot(host: SimulatedHost): Promise<void> {
+    host.daemon = await host.fake.boot(this.file(host.file));
+    host.confirmedAt = this.clock.now();
+    host.daemon.store.onConfirmed((at) => {
+      host.confirmedAt = at;
+    });
+    this.applyWay(host);
+  }
+
+  /** The configuration file of this number. */
+  file(index: number): Spec {
+    const spec = this.scenario.files[index];
+    if (!spec) throw new Error(`there is no file ${index}`);
+    return spec;
+  }
+
+  kill(host: SimulatedHost): void {
+    host.daemon?.kill();
+    host.daemon = undefined;
+    host.stopping = false;
+  }
+
+  stop(host: SimulatedHost): void {
+    const { daemon } = host;
+    if (!daemon) return;
+    host.stopping = true;
+    // a promise that never ends is one of a daemon that was killed meanwhile
+    void daemon.stop().then(() => {
+      if (host.daemon === daemon) this.kill(host);
+    });
+  }
+
+  powerOff(host: SimulatedHost): void {
+    this.kill(host);
+    host.fake.systemd.powerOff();
+    host.powered = false;
+    host.busUp = true;
+  }
+
+  async powerOn(host: SimulatedHost): Promise<void> {
+    host.powered = true;
+    host.fake.systemd.reconnect();
+    for (const stranger of STRANGERS.running) host.fake.systemd.systemctl('start', stranger);
+    await this.boot(host);
+  }
+
+  setWay(host: SimulatedHost, way: Way): void {
+    if (host.way !== 'whole') host.daemon?.store.heal();
+    host.way = way;
+    this.applyWay(host);
+  }
+
+  /** The bus of the host goes away, or comes back. */
+  setBus(host: SimulatedHost, up: boolean): void {
+    if (host.busUp === up) return;
+    host.busUp = up;
+    if (up) host.fake.systemd.reconnect();
+    else host.fake.systemd.disconnect();
+  }
+
+  /** An operator puts another spec in force, with `servicewatcher apply`. */
+  async propose(spec: Spec): Promise<void> {
+    await proposeSpec(this.operator, {
+      spec,
+      digest: digestOf(spec),
+      proposedBy: 'operator',
+      at: this.clock.date().toISOString(),
+      intent: 'replace',
+    }).catch(() => undefined);
+  }
+
+  /** `systemctl reload` of the host's daemon. */
+  reload(host: SimulatedHost): void {
+    void host.daemon?.reload(this.file(host.file));
+  }
+
+  /** Every server is gone, and all that was written with them; others come in their place, but not before every session is over. */
+  loseStore(): void {
+    this.ensemble.wipe();
+    this.lostUntil = this.clock.now() + this.scenario.sessionTimeoutMs + this.scenario.tickMs;
+  }
+
+  private applyWay(host: SimulatedHost): void {
+    if (host.way !== 'whole') host.daemon?.store.cut(host.way);
+  }
+}
