@@ -227,6 +227,21 @@ export function describeStore(name: string, client: () => Promise<Client>): void
         expect(await store.get(path)).toMatchObject({ version: 0 });
         expect(await store.children(path)).toEqual([]);
       });
+
+      it('number what they create upwards, whatever its name, and never give a number twice', async () => {
+        const store = await connected();
+        const path = await place(store);
+        const create = (name: string): Operation => {
+          return { op: 'create', path: `${path}/${name}-`, data: bytes(''), mode: 'persistent-sequential' };
+        };
+        await store.transaction([create('a'), create('b'), create('a')]);
+        expect(await store.children(path)).toEqual(['a-0000000000', 'a-0000000002', 'b-0000000001']);
+        await store.transaction([{ op: 'remove', path: `${path}/a-0000000002` }]);
+        const [last] = await store.transaction([create('b')]);
+        expect(last).toEqual({ op: 'create', path: `${path}/b-0000000003` });
+        await refused(store.transaction([create('a'), { op: 'check', path, version: 7 }]), 'bad-version', path);
+        expect(await store.children(path)).toEqual(['a-0000000000', 'b-0000000001', 'b-0000000003']);
+      });
     });
 
     describe('watches', () => {
