@@ -42,7 +42,7 @@ describeOnHosts('of four hosts', () => {
 
   const untilAllRun = (agents: number) =>
     cluster.untilCounts({ 'agent.service': agents, 'web.service': 2, [PROBE]: 1, [ONCE]: 1 });
-  const others = (host: Host) => cluster.lab.hosts.filter(({ name }) => name !== host.name);
+  const others = (host: Host) => cluster.lab.hosts.filter(({ name, running: isOn }) => isOn && name !== host.name);
   async function hostOf(unit: string): Promise<Host> {
     const [name] = await cluster.runsOn(unit);
     return cluster.lab.host(name ?? `with ${unit}`);
@@ -119,6 +119,19 @@ describeOnHosts('of four hosts', () => {
     expect(await endedAt(leaving, ONCE), 'it has ended here before it began there').toBeLessThan(started);
     await untilAllRun(3);
     await expectOthersUntouched([leaving]);
+    await leaving.systemctl('start', DAEMON);
+  });
+
+  it('one is shut down: that is a stop, too, and its instances run elsewhere without its session having to expire', async () => {
+    const leaving = await hostOf(ONCE);
+    const begun = monotonicNow();
+    await leaving.shutDown();
+    const started = await startedElsewhere(ONCE, leaving, begun);
+    expect(started - begun, 'ms until the unit runs elsewhere').toBeLessThan(SESSION_MS / 2);
+    expect(await leaving.journal(DAEMON)).not.toContain('systemd starts this daemon again');
+    await untilAllRun(3);
+    await expectOthersUntouched([leaving]);
+    await leaving.start();
     await leaving.systemctl('start', DAEMON);
   });
 
