@@ -70,6 +70,7 @@ const PURE = [
   'executor/accept.ts',
   'executor/diff.ts',
   'executor/report.ts',
+  'executor/unit-events.ts',
   'leader/assignments.ts',
   'leader/brake.ts',
   'leader/hand-over.ts',
@@ -77,6 +78,7 @@ const PURE = [
   'leader/joining.ts',
   'leader/place.ts',
   'leader/placement.ts',
+  'leader/placement-events.ts',
   'leader/plan.ts',
   'leader/render.ts',
   'leader/settled.ts',
@@ -90,7 +92,7 @@ const PURE = [
 ];
 const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)\//.test(file);
 /** What a pure file may name only as a type. */
-const TYPES_FOR_PURE = ['executor/systemd.ts', 'shared/snapshot.ts'];
+const TYPES_FOR_PURE = ['executor/systemd.ts', 'shared/history.ts', 'shared/snapshot.ts'];
 /** What makes the answer depend on more than the input. */
 const IMPURE =
   /\b(Date\.now|new Date|Math\.random|performance\.|setTimeout|setInterval|setImmediate|queueMicrotask|process\.|console\.|Promise|async|await|fetch\()/;

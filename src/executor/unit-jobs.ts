@@ -95,7 +95,7 @@ export class UnitJobs {
   async stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     const all = units.map(async (unit) => {
-      await this.stop(unit, 'not-placed').catch((error: unknown) => this.complain(unit, error));
+      await this.stop(unit, 'leaving').catch((error: unknown) => this.complain(unit, error));
     });
     await Promise.race([Promise.all(all), aborted]);
   }
@@ -232,7 +232,7 @@ export class UnitJobs {
     if (outcome.kind === 'refused') await delay(this.deps.clock, REFUSED_STOP_MS, this.abort.signal);
   }
 
-  private async stop(unit: string, reason: StopReason | 'superseded'): Promise<JobOutcome> {
+  private async stop(unit: string, reason: StopCause): Promise<JobOutcome> {
     const { table, log, systemd } = this.deps;
     if (reason === 'started-by-hand') this.drifted(unit, reason, stopWords[reason]);
     log.info(`stopping ${unit}: ${stopWords[reason]}`, { unit });
@@ -276,10 +276,14 @@ const startWords: Record<Extract<Action, { kind: 'start' }>['reason'], string> =
   'stopped-by-hand': 'it was stopped by hand',
 };
 
-const stopWords: Record<StopReason | 'superseded', string> = {
+/** Why a unit is stopped: for a reason of `diff()`, or one of the daemon's own. */
+type StopCause = StopReason | 'superseded' | 'leaving';
+
+const stopWords: Record<StopCause, string> = {
   'not-placed': 'it is not placed here any more',
   'started-by-hand': 'it was started by hand and is not placed here',
   'values-changed': 'the hosts named in its prestart script changed; it is started again at once',
   isolated: 'this host is cut off from ZooKeeper and others may soon run it (isolation: stop)',
   superseded: 'it is not wanted any more in the form in which it was being started',
+  leaving: 'the daemon of this host is stopping',
 };

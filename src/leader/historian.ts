@@ -17,7 +17,7 @@ import type { Roll } from './attendance.ts';
 import type { Alongside, DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
 import type { Move } from './placement.ts';
-import { type Departure, placementEvents, type Told } from './placement-events.ts';
+import { type Departure, movesByOrigin, placementEvents, type Told } from './placement-events.ts';
 import { describeBrake, describeRelease } from './why.ts';
 
 /** How often the history is cut to its length. */
@@ -86,6 +86,7 @@ export class Historian {
     hasLeft: (host: string) => boolean,
   ): Alongside {
     this.generation = generation;
+    const origins = movesByOrigin(moves);
     const departureOf = (host: string): Departure => {
       if (hasLeft(host)) return 'left';
       return this.seen.has(host) ? 'lost' : 'gone-before';
@@ -93,7 +94,7 @@ export class Historian {
     return (after, gone) => {
       const { written: before } = writer;
       const known = new Set(writer.hosts);
-      const events = placementEvents({ before, known, after, gone, moves, departureOf }).map((event) =>
+      const events = placementEvents({ before, known, after, gone, moves: origins, departureOf }).map((event) =>
         this.date(event),
       );
       return { operations: this.operations(events), done: () => this.print(events) };

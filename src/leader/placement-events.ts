@@ -16,6 +16,17 @@ const DEPARTURES: Readonly<Record<Departure, Pick<HistoryEvent, 'kind' | 'reason
   'gone-before': { kind: 'member-lost', reason: 'gone-before', why: 'it was gone when this leader began to lead' },
 };
 
+/** Moves by what moves and from where; made once for all transactions of a placement. */
+export type Moves = ReadonlyMap<string, Move>;
+
+export function movesByOrigin(moves: readonly Move[]): Moves {
+  return new Map(moves.map((move) => [originOf(move.unit, move.from), move]));
+}
+
+function originOf(unit: string, host: string): string {
+  return `${unit} ${host}`;
+}
+
 export interface PlacementChange {
   /** What is written before; without hosts that have nothing. */
   readonly before: ReadonlyMap<string, Desired>;
@@ -25,14 +36,13 @@ export interface PlacementChange {
   /** Hosts whose desired states are removed. */
   readonly gone: readonly string[];
   /** All moves of the placement that this is a part of. */
-  readonly moves: readonly Move[];
+  readonly moves: Moves;
   readonly departureOf: (host: string) => Departure;
 }
 
 /** What happens when these states are written, in the order of the hosts, hosts that go last. */
 export function placementEvents(change: PlacementChange): Told[] {
-  const { before, known, after, gone } = change;
-  const moves = new Map(change.moves.map((move) => [`${move.unit} ${move.from}`, move]));
+  const { before, known, after, gone, moves } = change;
   const events: Told[] = [];
   for (const state of after) {
     const { host } = state;
@@ -63,8 +73,8 @@ function arrival({ unit, service, why }: DesiredUnit, host: string): Told {
 }
 
 /** Nothing for an instance that goes elsewhere: that is told where it arrives. */
-function removal({ unit, service }: DesiredUnit, host: string, moves: ReadonlyMap<string, Move>): Told[] {
-  const move = moves.get(`${unit} ${host}`);
+function removal({ unit, service }: DesiredUnit, host: string, moves: Moves): Told[] {
+  const move = moves.get(originOf(unit, host));
   if (move?.to !== undefined) return [];
   const because: MoveCause = move?.because ?? { kind: 'surplus' };
   return [{ kind: 'removed', unit, service, host, reason: causeWord(because), why: describeCause(because) }];

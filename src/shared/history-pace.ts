@@ -1,7 +1,7 @@
 /**
  * How fast hosts may add to the history. The leader writes the number of members into `/history` itself; each host waits
  * longer the more there are, and none at the same moment as all others, so that an event that concerns thousands of hosts
- * makes no more than `PER_SECOND` writes in a second. Pure.
+ * makes no more than `PER_SECOND` writes in a second.
  */
 import * as z from 'zod';
 import { decodePayload, encodePayload } from './payloads.ts';

@@ -1,10 +1,10 @@
-/** Which znodes of the history are to be removed, and in what order they were written. Pure. */
+/** Which znodes of the history are to be removed, and in what order they were written. */
 import { RING_PREFIX, type Ring } from './history.ts';
 import { HISTORY } from './znodes.ts';
 
 /**
- * Batches that are kept of each kind. Of the leader's: weeks of an ordinary cluster, 20 placements anew of 5,000 hosts, and
- * at most 64 MB in ZooKeeper's memory, were each as large as it may be; ordinary ones hold a few hundred bytes.
+ * Batches that are kept of each kind. Of the leader's: weeks of an ordinary cluster, whose batches hold a few hundred bytes;
+ * 5 to 20 times the placement anew of 50,000 instances on 5,000 hosts; and at most 64 MB of ZooKeeper's memory.
  */
 export const KEPT = 1_000;
 /** Batches of hosts that are kept for each member, if that is more: one decision makes a batch on every host. */

@@ -121,6 +121,13 @@ describeOnHosts('the history of three hosts', () => {
     expect((await events(the(other), '--service', 'web')).slice(0, before.length)).toEqual(before);
   });
 
+  it('tells of a host that is stopped in good order what stopped, and that the host left', async () => {
+    const { name } = the(failed);
+    await the(failed).systemctl('stop', 'servicewatcher');
+    await untilTold(the(other), `member-left left ${name}`, '--host', name);
+    await untilTold(the(other), `stopped leaving ${name}`, '--service', 'agent', '--host', name);
+  });
+
   it('is a table for people, and says by its exit status whether there was anything', async () => {
     const table = await the(other).sh('servicewatcher', 'events', '--host', the(failed).name);
     expect(table.code).toBe(0);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Move } from '../../src/leader/placement.ts';
-import { type Departure, placementEvents, type Told } from '../../src/leader/placement-events.ts';
+import { type Departure, movesByOrigin, placementEvents, type Told } from '../../src/leader/placement-events.ts';
 import type { Desired, DesiredUnit, Why } from '../../src/shared/model.ts';
 
 const KEPT: Why = { kind: 'kept' };
@@ -29,7 +29,8 @@ interface Change {
 
 function events({ before = [], after = [], gone = [], moves = [], departure = 'lost' }: Change): string[] {
   const written = new Map(before.map((state) => [state.host, state]));
-  const change = { before: written, known: new Set(written.keys()), after, gone, moves, departureOf: () => departure };
+  const known = new Set(written.keys());
+  const change = { before: written, known, after, gone, moves: movesByOrigin(moves), departureOf: () => departure };
   return placementEvents(change).map(line);
 }
 
