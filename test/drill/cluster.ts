@@ -12,7 +12,7 @@ export const SESSION_MS = 4000;
 const DEADLINE_MS = 30_000;
 
 /** Units that run on while ZooKeeper is away. */
-const KEPT = ['agent.service', 'web.service', 'worker@a.service'];
+export const KEPT: readonly string[] = ['agent.service', 'web.service', 'worker@a.service'];
 /** A unit that may run once only: stopped before its host's session can have expired, and not a moment sooner. */
 export const GUARDED = 'single.service';
 

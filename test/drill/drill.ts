@@ -2,7 +2,7 @@
 
 import { monotonicNow, until } from '../harness/until.ts';
 import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
-import { type DrillCluster, GUARDED } from './cluster.ts';
+import { type DrillCluster, GUARDED, KEPT, SESSION_MS } from './cluster.ts';
 import { disconnectedMs, undecidedMs } from './outage.ts';
 import type { Method, Step } from './plan.ts';
 
@@ -24,7 +24,10 @@ export interface Result {
   readonly disconnected: number;
   /** How long nothing could be placed. */
   readonly undecidedMs: number;
-  /** `HOST UNIT` of what runs under another process than before, daemons included. */
+  /**
+   * `HOST UNIT` of what runs under another process than before, daemons included. Units with `isolation: stop` are counted
+   * where no daemon was cut off for so long that they may have to stop.
+   */
   readonly restarted: readonly string[];
   /** The sentence of `servicewatcher ensemble` at the end of the step. */
   readonly said: string;
@@ -32,12 +35,13 @@ export interface Result {
 
 /** How long the cluster is left without a quorum, ms: longer than a session, so that an expiry would show. */
 const WITHOUT_QUORUM_MS = 5000;
+/** A daemon was confirmed a sixth of its session before it lost its connection at worst; two thirds after that it stops. */
+const GUARDED_RUN_ON_MS = SESSION_MS * (2 / 3 - 1 / 6);
 const ELECTION = { deadlineMs: 30_000, everyMs: 10 };
 
 /** Carries out one step; resolves when its effects are over. Rejects when the cluster does not get well again. */
 export async function carryOut(cluster: DrillCluster, step: Step): Promise<Result> {
-  // one that may run once only is stopped without a quorum, as it should be
-  const watched = ['agent.service', 'web.service', 'worker@a.service', ...(step.quorum ? [GUARDED] : [])];
+  const watched = [...KEPT, GUARDED];
   const servers = await chooseServers(cluster, step);
   const before = await cluster.invocations(watched);
   const running = cluster.lab.servers.filter(({ pid }) => pid !== undefined);
@@ -54,7 +58,9 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
   const journals = await cluster.journals();
   const span = { fromMs: start, untilMs: monotonicNow() };
   const outages = journals.map((lines) => disconnectedMs(lines, span));
+  const cutOffMs = Math.max(...outages);
   const after = await cluster.invocations(watched);
+  const mayDiffer = (key: string) => cutOffMs >= GUARDED_RUN_ON_MS && key.endsWith(` ${GUARDED}`);
   return {
     what: describe(step, servers),
     servers: servers.map(({ name }) => name),
@@ -62,10 +68,12 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
     quorum: step.quorum,
     leader: step.quorum ? (await withRole(cluster, ['leader', 'standalone']))[0]?.name : undefined,
     electedMs,
-    disconnectedMs: Math.max(...outages),
+    disconnectedMs: cutOffMs,
     disconnected: outages.filter((ms) => ms > 0).length,
     undecidedMs: undecidedMs(journals.flat(), span),
-    restarted: [...before].flatMap(([unit, invocation]) => (after.get(unit) === invocation ? [] : [unit])),
+    restarted: [...before].flatMap(([unit, invocation]) =>
+      after.get(unit) === invocation || mayDiffer(unit) ? [] : [unit],
+    ),
     said,
   };
 }

@@ -43,6 +43,16 @@ export async function replugCable(namespace: string, cable: string): Promise<voi
   await ip(namespace, 'link', 'set', cable, 'up');
 }
 
+/** All that a machine sends to these addresses is lost from now on. For a split of the network do it on both sides. */
+export async function ignore(namespace: string, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) await ip(namespace, 'route', 'add', 'blackhole', `${address}/32`);
+}
+
+/** Ends `ignore`. */
+export async function heed(namespace: string, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) await ip(namespace, 'route', 'del', 'blackhole', `${address}/32`);
+}
+
 /** Takes the cable away, if it is there. */
 export async function removeCable(namespace: string, cable: string): Promise<void> {
   await run(['ip', '-n', namespace, 'link', 'del', cable]);

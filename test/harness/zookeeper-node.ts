@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { configFile, type ServerOptions, serverCommand, writeServerFiles } from '../../src/shared/zookeeper/server.ts';
 import { freshControlGroup, killControlGroup, spawnInControlGroup } from './control-group.ts';
 import type { LabNames } from './lab-state.ts';
-import { addressOf, plugIn, pullCable, replugCable } from './network.ts';
+import { addressOf, heed, ignore, plugIn, pullCable, replugCable } from './network.ts';
 import { mustRun } from './process.ts';
 import type { Relay } from './relay.ts';
 
@@ -16,6 +16,11 @@ const ZK_SERVER_SCRIPT = '/usr/share/zookeeper/bin/zkServer.sh';
 
 /** What a server says it is; `none` when it serves nobody for want of a quorum, `down` when it does not answer. */
 export type ServerMode = 'standalone' | 'leader' | 'follower' | 'none' | 'down';
+
+/** A host or a server. */
+export interface Machine {
+  readonly address: string;
+}
 
 /** What all servers of an ensemble have in common. */
 export interface EnsembleOptions {
@@ -120,6 +125,21 @@ export class ZooKeeperNode {
 
   async heal(): Promise<void> {
     await replugCable(this.#lab.namespace, this.#cable);
+  }
+
+  /** Loses what it sends to these machines, until `heed`. */
+  async ignore(machines: readonly Machine[]): Promise<void> {
+    await ignore(
+      this.#namespace,
+      machines.map(({ address }) => address),
+    );
+  }
+
+  async heed(machines: readonly Machine[]): Promise<void> {
+    await heed(
+      this.#namespace,
+      machines.map(({ address }) => address),
+    );
   }
 
   /** The pid of the server's process; undefined while it is down. */
