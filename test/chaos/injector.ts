@@ -255,7 +255,8 @@ async function replaceFiles(cluster: ChaosCluster, host: Host, changed: boolean)
 
 async function stopByHand(host: Host, unit: string): Promise<Effect> {
   await systemctl(host, 'stop', unit);
-  return { undo: async () => {} };
+  // one that had to be killed in the end counts as failed: it was not ServiceWatcher that stopped it
+  return { undo: () => resetFailed(host, unit) };
 }
 
 async function fail(host: Host, unit: string): Promise<void> {

@@ -1,16 +1,18 @@
 /** `npm run chaos`: see USAGE. */
 import { parseArgs } from 'node:util';
 import { readiness } from '../harness/machine.ts';
+import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { report } from './report.ts';
 import { runChaos } from './run.ts';
 
-const USAGE = `usage: npm run chaos -- [--minutes N] [--seed S] [--hosts N] [--servers N] [--cli FILE]
+const USAGE = `usage: npm run chaos -- [--minutes N] [--seed S] [--hosts N] [--servers N] [--only KINDS] [--cli FILE]
 Boots real hosts and a real ensemble, strikes them with random faults, and checks from the journals of all hosts that
 what is promised was kept. The same seed gives the same faults. Ctrl-C ends it after the round under way.
   --minutes N   for how long faults are made; default 2
   --seed S      a whole number; default: another one each time
   --hosts N     1 to 20; default 5
   --servers N   ZooKeeper servers, 3 to 7; default 5
+  --only KINDS  faults of these kinds only, parted by commas
   --cli FILE    the program to try; default dist/cli.js
 Exit status: 0 without violations, 1 with any or when it could not be run, 2 for wrong usage.
 `;
@@ -41,6 +43,7 @@ interface Options {
   readonly seed: number;
   readonly hosts: number;
   readonly servers: number;
+  readonly only?: readonly FaultKind[];
   readonly cli?: string;
 }
 
@@ -56,6 +59,7 @@ function readOptions(args: readonly string[]): Options | string {
         hosts: text,
         servers: text,
         cli: text,
+        only: text,
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -65,11 +69,20 @@ function readOptions(args: readonly string[]): Options | string {
       seed: whole('--seed', values.seed ?? String(Math.floor(Math.random() * 2 ** 32)), 0, 2 ** 32 - 1),
       hosts: whole('--hosts', values.hosts ?? '5', 1, 20),
       servers: whole('--servers', values.servers ?? '5', 3, 7),
+      ...(values.only !== undefined && { only: kinds(values.only) }),
       ...(values.cli !== undefined && { cli: values.cli }),
     };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function kinds(text: string): FaultKind[] {
+  return text.split(',').map((name) => {
+    const kind = FAULT_KINDS.find((one) => one === name);
+    if (kind === undefined) throw new Error(`--only ${name}: write some of ${FAULT_KINDS.join(', ')}`);
+    return kind;
+  });
 }
 
 function number(name: string, text: string, least: number, most: number): number {

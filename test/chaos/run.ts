@@ -8,7 +8,7 @@ import { monotonicNow, until } from '../harness/until.ts';
 import { check } from './checker.ts';
 import { ChaosCluster, type ClusterOptions } from './cluster.ts';
 import { type Look, unsettled } from './counts.ts';
-import { FAULTS, type FaultRecord, isOfServers, type PlannedFault } from './faults.ts';
+import { FAULTS, type FaultKind, type FaultRecord, isOfServers, type PlannedFault } from './faults.ts';
 import { begin, chooseTarget, type Struck } from './injector.ts';
 import type { JournalEntry } from './journal.ts';
 import { readProcesses } from './processes.ts';
@@ -20,6 +20,8 @@ export interface RunOptions extends ClusterOptions {
   readonly seed: number;
   /** How long faults are made for; the round under way is brought to its end. */
   readonly durationMs: number;
+  /** Only faults of these kinds; default all. */
+  readonly only?: readonly FaultKind[];
   readonly log: (line: string) => void;
   /** Ends the run after the round under way. */
   readonly stop?: AbortSignal;
@@ -80,12 +82,12 @@ class ChaosRun {
   ) {}
 
   async run(): Promise<RunResult> {
-    const { seed, hosts, servers, durationMs, stop } = this.options;
+    const { seed, hosts, servers, only, durationMs, stop } = this.options;
     await this.#settled();
     const start = monotonicNow();
     this.#say('All runs as it should; faults begin');
     let broken: string | undefined;
-    for (const round of schedule(seed, { hosts, servers })) {
+    for (const round of schedule(seed, { hosts, servers, ...(only !== undefined && { only }) })) {
       if (monotonicNow() - start >= durationMs || stop?.aborted === true) break;
       const end = await this.#round(round).catch(stackOf);
       if (end === undefined) continue;

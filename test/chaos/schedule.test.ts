@@ -53,6 +53,11 @@ describe('the schedule', () => {
     }
   });
 
+  it('keeps to the kinds it is told', () => {
+    const kinds = faultsOf(rounds(3, 50, { ...FIVE, only: ['reload', 'host-cable'] })).map(({ kind }) => kind);
+    expect(new Set(kinds)).toEqual(new Set(['reload', 'host-cable']));
+  });
+
   it('has one or two faults in a round, and both often', () => {
     const sizes = rounds(7, 200).map(({ faults }) => faults.length);
     expect(sizes.filter((size) => size === 1).length).toBeGreaterThan(50);

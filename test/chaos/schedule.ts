@@ -15,6 +15,8 @@ export interface Round {
 export interface Size {
   readonly hosts: number;
   readonly servers: number;
+  /** Only faults of these kinds; default all. */
+  readonly only?: readonly FaultKind[];
 }
 
 const LONGEST_REST_MS = 1500;
@@ -29,7 +31,7 @@ export function* schedule(seed: number, size: Size): Generator<Round, never> {
   const random = new Random(seed);
   let bag: FaultKind[] = [];
   const draw = (allowed: (kind: FaultKind) => boolean): FaultKind | undefined => {
-    if (bag.length === 0) bag = random.shuffled(FAULT_KINDS);
+    if (bag.length === 0) bag = random.shuffled(size.only ?? FAULT_KINDS);
     const at = bag.findIndex(allowed);
     return at < 0 ? undefined : bag.splice(at, 1)[0];
   };

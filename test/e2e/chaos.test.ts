@@ -10,8 +10,8 @@ import { describeOnHosts } from '../harness/requirements.ts';
 import { untilEqual } from '../harness/until.ts';
 import { DEADLINE_MS } from './cluster.ts';
 
-/** `npm run chaos -- --seed 11 --hosts 3 --servers 3` makes the same faults. */
-const SEED = 11;
+/** `npm run chaos -- --seed 34 --hosts 3 --servers 3` makes the same faults. */
+const SEED = 34;
 const CHAOS_MS = 40_000;
 
 describeOnHosts('chaos', () => {

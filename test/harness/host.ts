@@ -13,6 +13,8 @@ import { mustRun, type RunOptions, type RunResult, run } from './process.ts';
 import { until } from './until.ts';
 
 const BOOT_DEADLINE_MS = 60_000;
+/** A service may take 90 s to stop, the daemon 100 s. */
+const SHUT_DOWN_DEADLINE_MS = 150_000;
 
 /** What `systemctl show` says of a unit. */
 export interface UnitState {
@@ -103,11 +105,12 @@ export class Host {
     this.#pid = undefined;
   }
 
-  /** Orderly: `systemctl poweroff`; resolves when the host is off. */
+  /** Orderly: `systemctl poweroff`; resolves when the host is off, rejects when it is not after 150 s. */
   async shutDown(): Promise<void> {
     const nspawn = this.#nspawn;
     if (nspawn === undefined) return;
-    const gone = hasEnded(nspawn) ? Promise.resolve() : once(nspawn, 'exit');
+    const signal = AbortSignal.timeout(SHUT_DOWN_DEADLINE_MS);
+    const gone = hasEnded(nspawn) ? Promise.resolve() : once(nspawn, 'exit', { signal });
     // Nothing else may keep the process alive that waits for it.
     nspawn.ref();
     await this.systemctl('poweroff');
