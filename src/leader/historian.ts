@@ -89,7 +89,7 @@ export class Historian {
     const origins = movesByOrigin(moves);
     const departureOf = (host: string): Departure => {
       if (hasLeft(host)) return 'left';
-      return this.seen.has(host) ? 'lost' : 'gone-before';
+      return this.seen.has(host) ? 'lost' : 'gone';
     };
     return (after, gone) => {
       const { written: before } = writer;

@@ -8,12 +8,12 @@ import { describeCause, describeWhy } from './why.ts';
 export type Told = Omit<HistoryEvent, 'at' | 'epoch' | 'generation'>;
 
 /** How a host went, as far as the leader knows. */
-export type Departure = 'left' | 'lost' | 'gone-before';
+export type Departure = 'left' | 'lost' | 'gone';
 
 const DEPARTURES: Readonly<Record<Departure, Pick<HistoryEvent, 'kind' | 'reason' | 'why'>>> = {
   left: { kind: 'member-left', reason: 'left', why: 'its daemon was stopped in good order' },
   lost: { kind: 'member-lost', reason: 'lost', why: 'its ZooKeeper session ended' },
-  'gone-before': { kind: 'member-lost', reason: 'gone-before', why: 'it was gone when this leader began to lead' },
+  gone: { kind: 'member-gone', reason: 'gone', why: 'it left or was lost before this leader began to lead' },
 };
 
 /** Moves by what moves and from where; made once for all transactions of a placement. */

@@ -11,6 +11,7 @@ const VERB: Readonly<Record<EventKind, (event: HistoryEvent) => string>> = {
   'member-joined': () => 'joined the cluster',
   'member-left': () => 'left the cluster',
   'member-lost': () => 'was lost',
+  'member-gone': () => 'is gone',
   'brake-engaged': () => 'the brake is engaged',
   'brake-released': () => 'the brake is released',
   'spec-replaced': () => 'the configuration was replaced',

@@ -18,6 +18,7 @@ export const EVENT_KINDS = [
   'member-joined',
   'member-left',
   'member-lost',
+  'member-gone',
   'brake-engaged',
   'brake-released',
   'spec-replaced',

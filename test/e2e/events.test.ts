@@ -34,10 +34,14 @@ describeOnHosts('the history of three hosts', () => {
   /** `KIND REASON HOST`, of the instances and units of web. */
   const story = (all: readonly HistoryEvent[]) => all.map(({ kind, reason, host }) => `${kind} ${reason} ${host}`);
   const untilTold = (host: Host, what: string, ...argv: string[]) =>
-    until(async () => story(await events(host, ...argv)).includes(what) || Promise.reject(new Error(`no ${what}`)), {
-      ...WAIT,
-      what: `the event "${what}"`,
-    });
+    until(
+      async () => {
+        const seen = story(await events(host, ...argv));
+        if (seen.includes(what)) return true;
+        throw new Error(seen.join('; '));
+      },
+      { ...WAIT, what: `the event "${what}"` },
+    );
 
   it('tells on any host that a unit failed and where it moved, in this order, with reasons', async () => {
     const [first] = await cluster.runsOn('web.service');
@@ -122,8 +126,10 @@ describeOnHosts('the history of three hosts', () => {
   });
 
   it('tells of a host that is stopped in good order what stopped, and that the host left', async () => {
-    const { name } = the(failed);
-    await the(failed).systemctl('stop', 'servicewatcher');
+    const leader = await cluster.leader();
+    const leaver = cluster.lab.hosts.find((host) => host !== leader && host !== other);
+    const { name } = the(leaver);
+    await the(leaver).systemctl('stop', 'servicewatcher');
     await untilTold(the(other), `member-left left ${name}`, '--host', name);
     await untilTold(the(other), `stopped leaving ${name}`, '--service', 'agent', '--host', name);
   });

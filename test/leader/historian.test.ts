@@ -117,7 +117,7 @@ describe('the historian', () => {
     ).toEqual([
       ['member-left', 'w1', 'left'],
       ['member-lost', 'w2', 'lost'],
-      ['member-lost', 'w3', 'gone-before'],
+      ['member-gone', 'w3', 'gone'],
     ]);
   });
 

@@ -90,7 +90,7 @@ describe('a placement that is written', () => {
   it.each([
     ['left', 'member-left w1 left (its daemon was stopped in good order)'],
     ['lost', 'member-lost w1 lost (its ZooKeeper session ended)'],
-    ['gone-before', 'member-lost w1 gone-before (it was gone when this leader began to lead)'],
+    ['gone', 'member-gone w1 gone (it left or was lost before this leader began to lead)'],
   ] as const)('tells how a host went: %s', (departure, told) => {
     const because = { kind: 'host-lost' } as const;
     const moves: Move[] = [
