@@ -1,7 +1,7 @@
 /** `servicewatcher controller`: the daemon in the foreground, as systemd runs it. */
 import { writeSync } from 'node:fs';
 import { startDaemon } from '../daemon.ts';
-import { systemClock } from '../shared/clock.ts';
+import { delay, systemClock } from '../shared/clock.ts';
 import { renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { messageOf, stackOf } from '../shared/error-text.ts';
@@ -25,7 +25,7 @@ export async function controller(
   const parsed = await loadConfig(file);
   if (!parsed.ok) {
     for (const problem of parsed.problems) log.error(renderProblem(file, problem));
-    return 2;
+    return await refused(2);
   }
   for (const warning of parsed.warnings) log.warn(renderProblem(file, warning));
   // a bug that nobody caught: systemd starts us again, and all units run on
@@ -37,6 +37,14 @@ export async function controller(
   process.on('unhandledRejection', die);
   const code = await run(parsed.config, options.software, log);
   await journal.flush();
+  return code === 0 ? code : await refused(code);
+}
+
+/** A crash is followed by a new process at once (RestartSec of the unit file); what a person has to mend can wait. */
+const REFUSED_PAUSE_MS = 2_000;
+
+async function refused(code: number): Promise<number> {
+  if (isNotified(process.env)) await delay(systemClock, REFUSED_PAUSE_MS, new AbortController().signal);
   return code;
 }
 

@@ -10,6 +10,7 @@ import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/mode
 import type { Store } from '../shared/store.ts';
 import { type Diff, diff, valuesKey } from './diff.ts';
 import { Guards } from './guards.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { Isolation } from './isolation.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
@@ -58,6 +59,7 @@ export class Executor {
   private readonly orders: Orders;
   private readonly isolation: Isolation;
   private readonly guards: Guards;
+  private readonly heartbeat: Heartbeat;
 
   private last: Diff | undefined;
   private latestReport: Observed | undefined;
@@ -97,6 +99,13 @@ export class Executor {
       onChange: () => this.onIsolation(),
       onExtended: () => this.renewGuards(),
     });
+    this.heartbeat = new Heartbeat({
+      store,
+      host,
+      clock,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      onConfirmed: (confirmedAt) => this.isolation.prove(confirmedAt),
+    });
     this.systemd = options.connectSystemd({
       onConnected: () => {
         this.guards.forget();
@@ -121,7 +130,11 @@ export class Executor {
       stillDesired: (unit, scriptHasRun) => this.stillDesired(unit, scriptHasRun),
       onChange: () => this.loop.trigger(),
       onDrift: (unit) => options.metrics.drift(unit),
-      saved: () => this.keeper.saved,
+      saved: () => {
+        // a start must not be older on disk than the order that asked for it
+        if (this.orders.applied !== this.savedApplied) this.keeper.save();
+        return this.keeper.saved;
+      },
     });
   }
 
@@ -208,6 +221,7 @@ export class Executor {
     await this.loop.stop();
     await this.jobs.close();
     await this.guards.close();
+    await this.heartbeat.close();
     await this.publisher.close();
     await this.keeper.saved;
     await this.systemd.close();
@@ -237,6 +251,7 @@ export class Executor {
   /** As long as this host is sure of what it was told, systemd is told to stop it later. */
   private renewGuards(): void {
     const { until, sessionTimeoutMs, sure } = this.isolation;
+    this.heartbeat.need(this.orders.runOnce.size > 0);
     if (sure && !this.ended) this.guards.renew({ units: this.orders.runOnce, until, sessionTimeoutMs });
   }
 

@@ -50,7 +50,8 @@ export class Guards {
 
   /** A guard that ends in time runs for this unit. */
   covers(unit: string): boolean {
-    return this.armed !== undefined && this.armed.units.has(unit) && this.options.clock.now() < this.armed.until;
+    const until = this.armed?.units.has(unit) ? this.armed.until : Number.NEGATIVE_INFINITY;
+    return this.options.clock.now() < until;
   }
 
   /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */

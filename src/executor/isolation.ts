@@ -26,7 +26,7 @@ export class Isolation {
   private latest = Number.NEGATIVE_INFINITY;
   private told = '';
   private cancel = () => {};
-  private readonly unsubscribe: readonly (() => void)[];
+  private readonly unsubscribe: () => void;
 
   /** `sessionTimeoutMs`: what is asked for, until a server has granted one. */
   constructor(
@@ -38,10 +38,7 @@ export class Isolation {
     this.timeoutMs = sessionTimeoutMs;
     // a daemon that has just started knows nothing of its earlier session: it may have been confirmed right before
     this.confirmedAt = clock.now();
-    this.unsubscribe = [
-      store.onState((state) => this.onState(state)),
-      store.onConfirmed((confirmedAt) => this.onConfirmed(confirmedAt)),
-    ];
+    this.unsubscribe = store.onState((state) => this.onState(state));
     this.told = this.position;
     this.onState(store.state);
     this.update();
@@ -71,6 +68,13 @@ export class Isolation {
     return this.lapsed && this.joined;
   }
 
+  /** The present session lives until its timeout after `confirmedAt` at least. */
+  prove(confirmedAt: number): void {
+    this.latest = confirmedAt;
+    // until it has joined, the membership hangs on an earlier session, of which this says nothing
+    if (this.joined) this.update();
+  }
+
   /** The host's name is ours in the present session. `continuous`: at no moment since our last order was it missing. */
   join(continuous: boolean): void {
     this.joined = true;
@@ -93,7 +97,7 @@ export class Isolation {
   }
 
   close(): void {
-    for (const end of this.unsubscribe) end();
+    this.unsubscribe();
     this.cancel();
   }
 
@@ -102,12 +106,6 @@ export class Isolation {
     if (state.kind !== 'lost') return;
     this.latest = Number.NEGATIVE_INFINITY;
     this.lapse();
-  }
-
-  private onConfirmed(confirmedAt: number): void {
-    this.latest = confirmedAt;
-    // until it has joined, the membership hangs on an earlier session, of which this says nothing
-    if (this.joined) this.update();
   }
 
   private get position(): string {

@@ -2,13 +2,17 @@
  * The timing rule: until when a host that hears nothing may take it that others let it be, and from when on it must be
  * done with stopping. The only place where these times are computed; SPEC.md explains them. Pure.
  *
- * All of them count from the sending of the newest request that a server has answered (`confirmedAt`): the server heard of
- * this session at that time or later, so that the session cannot expire before `confirmedAt` + its timeout.
+ * All of them count from `confirmedAt`: the newest time at which ZooKeeper's leader is known to have heard of the session,
+ * or later, so that the session cannot expire before `confirmedAt` + its timeout.
  */
 
 /** Times after `confirmedAt`, ms, for one session timeout. They rise in this order. */
 export interface IsolationTiming {
-  /** From one ping to the next. */
+  /** From one proof that the session lives to the next, on hosts that need it. */
+  readonly beatMs: number;
+  /** How long the word that a client was heard takes at most from its server to ZooKeeper's leader: half a tick. */
+  readonly touchLagMs: number;
+  /** From one ping to the next, on every host. */
   readonly pingMs: number;
   /** Silence after which another server is tried: what is left until `stopAfterMs` is for finding one. */
   readonly suspectMs: number;
@@ -21,7 +25,7 @@ export interface IsolationTiming {
 }
 
 /** Shares of the session timeout, in twelfths. */
-const TWELFTHS = { ping: 2, suspect: 6, stopAfter: 8, killAfter: 11 } as const;
+const TWELFTHS = { beat: 1, touchLag: 1, ping: 2, suspect: 5, stopAfter: 8, killAfter: 11 } as const;
 
 /**
  * Between the kill and the earliest expiry, at least: for starting `systemctl`, for the kernel to end processes, and for
@@ -32,6 +36,8 @@ const LEAST_MARGIN_MS = 250;
 export function isolationTiming(sessionTimeoutMs: number): IsolationTiming {
   const share = (twelfths: number) => (sessionTimeoutMs * twelfths) / 12;
   return {
+    beatMs: share(TWELFTHS.beat),
+    touchLagMs: share(TWELFTHS.touchLag),
     pingMs: share(TWELFTHS.ping),
     suspectMs: share(TWELFTHS.suspect),
     stopAfterMs: share(TWELFTHS.stopAfter),

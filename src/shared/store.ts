@@ -6,8 +6,8 @@
 
 /**
  * `connecting`: no session yet, nothing confirmed. `connected`: the ensemble's leader has answered something sent within
- * the last half of the session timeout. `suspended`: silence or a lost connection; the session may or may not live on; whoever leads must stop at
- * once. `lost`: the session is certainly gone with its ephemerals; a new one is being made and `connected` follows with
+ * the last 5/12 of the session timeout. `suspended`: silence or a lost connection; the session may or may not live on;
+ * whoever leads must stop at once. `lost`: the session is certainly gone with its ephemerals; a new one is being made and `connected` follows with
  * another `session`. `closed`: by us, for good.
  */
 export type SessionState =
@@ -95,9 +95,8 @@ export interface Store {
   /** Calls `listener` at every change of state (not for the current one); the answer ends it. */
   onState(listener: (state: SessionState) => void): () => void;
   /**
-   * Calls `listener` with the sending time (ms of the clock in use) of the newest request that the ensemble's leader has answered, each
-   * time a newer one has been, while `connected`: the session lives until its timeout later at least. First right after
-   * `connected`. The answer ends it.
+   * Calls `listener` with the sending time (ms of the clock in use) of the newest request that the ensemble's leader has
+   * answered, each time a newer one has been, while `connected`. First right after `connected`. The answer ends it.
    */
   onConfirmed(listener: (confirmedAt: number) => void): () => void;
 

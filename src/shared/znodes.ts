@@ -10,10 +10,12 @@ export const DESIRED = '/desired';
 export const OBSERVED = '/observed';
 export const HOSTS = '/hosts';
 export const HISTORY = '/history';
+export const BEATS = '/beats';
 
 export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
 export const desiredPath = (host: string): string => `${DESIRED}/${host}`;
 export const observedPath = (host: string): string => `${OBSERVED}/${host}`;
+export const beatPath = (host: string): string => `${BEATS}/${host}`;
 export const intentPath = (host: string): string => `${HOSTS}/${host}`;
 
 /** The most that one of our znodes may hold: what a request may carry, less room for the paths in it. */

@@ -106,11 +106,16 @@ describeOnHosts('a service that may run once only', () => {
     await recover();
     const before = await cluster.pids(UNIT, 'quick.service', 'other.service');
     await holder.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON);
+    const killed = monotonicNow();
     await until(async () => (await holder.unitState(DAEMON)).active === 'active', { ...WAIT, what: 'the daemon' });
+    const back = ((await holder.activeEnter(DAEMON)) ?? Number.NaN) - killed;
     // longer than the guard of the daemon that was killed
     const now = monotonicNow();
     await until(() => monotonicNow() - now > 4_000, { ...WAIT, what: 'the lease of the killed daemon to be over' });
-    expect(await cluster.pids(UNIT, 'quick.service', 'other.service')).toEqual(before);
+    const after = await cluster.pids(UNIT, 'quick.service', 'other.service');
+    // the lease was renewed up to 2 s before its end when the daemon was killed; a busy machine may start another one later
+    if (back < 1_500) expect(after).toEqual(before);
+    else expect(Object.keys(after).filter((key) => key.endsWith(UNIT)).length).toBeLessThanOrEqual(1);
   });
 
   it('starts on the next host after its end on the old one when that is drained', async () => {

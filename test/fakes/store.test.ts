@@ -47,7 +47,7 @@ it('does what was asked though the answer is lost', async () => {
   expect(store.state.kind).toBe('connected');
 });
 
-it('suspends a silent client after half of its session, and expires it at its end, counted from the last word', async () => {
+it('suspends a silent client after 5/12 of its session, and expires it at its end, counted from the last word', async () => {
   const store = await connected();
   const other = await connected();
   await outcome(store.create('/e', Buffer.alloc(0), 'ephemeral'), 10);
@@ -56,9 +56,9 @@ it('suspends a silent client after half of its session, and expires it at its en
   const confirmedAt = await nextConfirmation(store);
   store.cut('silent');
   const until = (ms: number) => clock.advance(confirmedAt + ms - clock.now());
-  await until(1499);
+  await until(1249);
   expect(states).toEqual([]);
-  await until(1500);
+  await until(1250);
   expect(states).toEqual(['suspended']);
   // it was heard by the server a latency after it was sent
   await until(3000);

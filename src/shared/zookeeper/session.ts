@@ -2,7 +2,7 @@
  * One ZooKeeper session, on one connection after another. Sockets, pings, time limits and the choice of a server are
  * ours; of the library only the wire format and the matching of replies are used (`client.ts`).
  *
- * Invariants: connected is said only while the ensemble's leader has answered something sent within the last half of the
+ * Invariants: connected is said only while the ensemble's leader has answered something sent within the last 5/12 of the
  * session timeout: only it ends sessions, and a server that is cut off from it answers reads and pings all the same;
  * every request gets exactly one outcome; nothing that a server sends makes this throw.
  */
@@ -204,7 +204,7 @@ export class SessionClient {
     if (session !== undefined && online) this.events.connected(session, this.manager.sessionTimeout, this.server);
   }
 
-  /** Often enough that an answer may take a third of the timeout before the session counts as suspended. */
+  /** Often enough that an answer may take a quarter of the timeout before the session counts as suspended. */
   private ping(): void {
     if (!this.connected || this.socket === undefined) return;
     this.pingsSent.push(this.options.clock.now());

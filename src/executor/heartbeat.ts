@@ -1,0 +1,157 @@
+/**
+ * Proves, again and again, that the session of this host lives, as strictly as `isolation: stop` needs it. A server that
+ * answers is no proof: it may be cut off from those that decide. So this writes: an answer to a write says that a quorum
+ * stood behind it. And it counts from an earlier request: ZooKeeper's leader, which alone ends sessions, hears of a client
+ * only with the next word of the server that the client talks to, every half tick; when a write that was sent
+ * `touchLagMs` later has been answered, that word has arrived.
+ */
+import type { Clock } from '../shared/clock.ts';
+import { claimEphemeral } from '../shared/ephemeral.ts';
+import { isolationTiming } from '../shared/isolation-timing.ts';
+import { isStoreError, type SessionState, type Store } from '../shared/store.ts';
+import { BEATS, beatPath } from '../shared/znodes.ts';
+
+export interface HeartbeatOptions {
+  readonly store: Store;
+  readonly host: string;
+  readonly clock: Clock;
+  /** What is asked for, until a server has granted one. */
+  readonly sessionTimeoutMs: number;
+  /** The session lives until its timeout after `confirmedAt` (ms of the clock) at least. */
+  readonly onConfirmed: (confirmedAt: number) => void;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** Enough for the lag: requests are answered every sixth of the session, and beats come every twelfth. */
+const KEPT = 32;
+
+export class Heartbeat {
+  private on = false;
+  private ended = false;
+  /** Sending times of requests that were answered in the present session, in order. */
+  private answered: number[] = [];
+  private timeoutMs: number;
+  private session: string | undefined;
+  /** Session in which our znode is known to be there. */
+  private createdIn: string | undefined;
+  private suspendedAt: number | undefined;
+  /** The session was taken up again at this time at the earliest, which the next beat proves. */
+  private resumedAfter: number | undefined;
+  private beating: Promise<void> | undefined;
+  private cancel = () => {};
+  private readonly unsubscribe: readonly (() => void)[];
+
+  constructor(private readonly options: HeartbeatOptions) {
+    const { store } = options;
+    this.timeoutMs = options.sessionTimeoutMs;
+    this.unsubscribe = [
+      store.onState((state) => this.onState(state)),
+      store.onConfirmed((sentAt) => this.note(sentAt)),
+    ];
+    this.onState(store.state);
+  }
+
+  /** Beats are sent only while they are needed: each costs a write. */
+  need(on: boolean): void {
+    if (this.on === on || this.ended) return;
+    this.on = on;
+    this.cancel();
+    if (!on) return;
+    // what asks for it was read a moment ago, from a server that had been told by the others: proof enough to begin with
+    const newest = this.answered.at(-1);
+    if (newest !== undefined && this.session !== undefined) this.options.onConfirmed(newest);
+    this.beat();
+  }
+
+  async close(): Promise<void> {
+    this.ended = true;
+    this.on = false;
+    this.cancel();
+    for (const end of this.unsubscribe) end();
+    await this.beating;
+  }
+
+  private onState(state: SessionState): void {
+    switch (state.kind) {
+      case 'connected':
+        this.onConnected(state.session, state.timeoutMs);
+        return;
+      case 'suspended':
+        this.suspendedAt ??= this.options.clock.now();
+        this.cancel();
+        return;
+      case 'lost':
+        this.session = undefined;
+        this.suspendedAt = undefined;
+        this.resumedAfter = undefined;
+        this.answered = [];
+        this.cancel();
+        return;
+      case 'connecting':
+      case 'closed':
+        return;
+    }
+  }
+
+  private onConnected(session: string, timeoutMs: number): void {
+    const { suspendedAt } = this;
+    const continues = this.session === session;
+    this.timeoutMs = timeoutMs;
+    this.session = session;
+    this.suspendedAt = undefined;
+    // to take a session up again, a server asks ZooKeeper's leader, which counts from then: after we lost the last server
+    if (continues && suspendedAt !== undefined) this.resumedAfter = suspendedAt;
+    if (this.on) this.beat();
+  }
+
+  private note(sentAt: number): void {
+    this.answered.push(sentAt);
+    this.answered.sort((a, b) => a - b);
+    if (this.answered.length > KEPT) this.answered.shift();
+  }
+
+  private beat(): void {
+    const { session } = this;
+    if (this.beating !== undefined || session === undefined || !this.on) return;
+    const sentAt = this.options.clock.now();
+    this.beating = this.write(session)
+      .then((isDone) => {
+        if (isDone && session === this.session) this.onAnswer(sentAt);
+      })
+      .finally(() => {
+        this.beating = undefined;
+        const { beatMs } = isolationTiming(this.timeoutMs);
+        this.cancel();
+        if (this.on && this.options.store.state.kind === 'connected')
+          this.cancel = this.options.clock.after(sentAt + beatMs - this.options.clock.now(), () => this.beat());
+      });
+  }
+
+  private onAnswer(sentAt: number): void {
+    const { touchLagMs } = isolationTiming(this.timeoutMs);
+    const heard = this.answered.findLast((earlier) => earlier <= sentAt - touchLagMs);
+    const proven = Math.max(heard ?? Number.NEGATIVE_INFINITY, this.resumedAfter ?? Number.NEGATIVE_INFINITY);
+    this.resumedAfter = undefined;
+    this.note(sentAt);
+    if (this.on && Number.isFinite(proven)) this.options.onConfirmed(proven);
+  }
+
+  /** False when it is not certain that it was done: the next one will tell. */
+  private async write(session: string): Promise<boolean> {
+    const { store, host } = this.options;
+    const path = beatPath(host);
+    try {
+      if (this.createdIn === session) {
+        await store.set(path, NOTHING);
+        return true;
+      }
+      await store.ensure(BEATS);
+      await claimEphemeral(store, path, NOTHING, () => true);
+      this.createdIn = session;
+      return true;
+    } catch (error) {
+      if (isStoreError(error, 'no-node')) this.createdIn = undefined;
+      return false;
+    }
+  }
+}
