@@ -79,10 +79,17 @@ describe('what happens to units', () => {
   });
 
   it('again and again makes one znode in a second, after a few without a pause', async () => {
+    const get = store.get.bind(store);
+    let reads = 0;
+    store.get = (path) => {
+      reads += 1;
+      return get(path);
+    };
     for (let n = 0; n < 200; n++) {
       tell(`u${n}`);
       await clock.advance(100);
     }
+    expect(reads).toBeLessThanOrEqual(20 + 3 + 1);
     expect(batches().length).toBeGreaterThan(18);
     expect(batches().length).toBeLessThanOrEqual(20 + 3);
     await clock.advance(2_000);
