@@ -75,11 +75,12 @@ export class DrillCluster {
     await until(well, { deadlineMs: DEADLINE_MS, what: 'all daemons to be connected and the cluster to be settled' });
   }
 
-  /** Resolves when every daemon says on `/status` that there is no quorum. */
+  /** Resolves when every daemon says on `/status` that there is no quorum, or no server left at all. */
   async untilNoQuorumIsSaid(): Promise<void> {
     const said = async () => {
       const statuses = await Promise.all(this.lab.hosts.map((host) => this.status(host)));
-      if (statuses.every(({ zookeeper }) => zookeeper.detail.includes('no quorum: '))) return true;
+      if (statuses.every(({ zookeeper }) => /; no (quorum: |ZooKeeper server answers )/.test(zookeeper.detail)))
+        return true;
       throw new Error(JSON.stringify(statuses.map(({ zookeeper }) => zookeeper)));
     };
     await until(said, { deadlineMs: DEADLINE_MS, what: 'every daemon to say that there is no quorum' });
