@@ -9,7 +9,7 @@ import { Cluster, DEADLINE_MS } from './cluster.ts';
 import { viewUnits } from './unit-view.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 50 };
-const SESSION_MS = 9000;
+const SESSION_MS = 10_000;
 const DAEMON = 'servicewatcher.service';
 const PROBE = 'probe.service';
 const ONCE = 'once.service';
@@ -99,7 +99,8 @@ describeOnHosts('of four hosts', () => {
     const next = await nextLeader(epoch);
     expect(started).toBeGreaterThan(await cluster.loggedAt(next.host, `leading with epoch ${next.epoch}`));
     await cluster.untilSettled();
-    await expectOthersUntouched([], [PROBE]);
+    // what may run once only may have been stopped on the leader's host: a busy machine may outlast the lease
+    await expectOthersUntouched([], [PROBE, ONCE]);
     await from.systemctl('reset-failed', PROBE);
   });
 
