@@ -232,10 +232,10 @@ describe('strangers', () => {
 });
 
 describe('the count', () => {
-  const look = (at: number, hosts: readonly string[], settled = true, generation = 4): Look => ({
+  const look = (at: number, hosts: readonly string[], settled = true, generation = 4, ready = 5): Look => ({
     at: at * S,
     hosts: 5,
-    leader: { name: 'w1', epoch: 2, generation, settled, placed: new Map(), ready: 5, failed: [] },
+    leader: { name: 'w1', epoch: 2, generation, settled, placed: new Map(), ready, failed: [] },
     active: new Map([['two.service', hosts]]),
   });
 
@@ -247,6 +247,11 @@ describe('the count', () => {
     expect(violations({ looks: [look(1, three, false), look(2, three)] })).toEqual([]);
     expect(violations({ looks: [look(1, three), look(2, ['w1', 'w2']), look(3, three)] })).toEqual([]);
     expect(violations({ looks: [look(1, three), look(2, three, true, 5)] })).toEqual([]);
+  });
+
+  it('is not what a leader knows of hosts that it does not hear', () => {
+    const cutOff = look(1, ['w1', 'w2', 'w3'], true, 4, 4);
+    expect(violations({ looks: [cutOff, { ...cutOff, at: 2 * S }] })).toEqual([]);
   });
 });
 

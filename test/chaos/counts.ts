@@ -42,7 +42,10 @@ export function unsettled(
   return leader.settled ? undefined : 'the leader does not call it settled';
 }
 
-/** More instances than the count, twice in a row under the same placement that the leader calls settled. */
+/**
+ * More instances than the count, twice in a row under the same placement that the leader calls settled, when all hosts are
+ * members: what runs on a host that the leader does not hear is not in its hand.
+ */
 export function countViolations(looks: readonly Look[], expected: readonly DeclaredUnit[] = DECLARED): Violation[] {
   return looks.flatMap((look, index) => {
     const before = looks[index - 1];
@@ -58,6 +61,7 @@ export function countViolations(looks: readonly Look[], expected: readonly Decla
 
 function isSettledAlike(a: Look, b: Look): boolean {
   if (a.leader?.settled !== true || b.leader?.settled !== true) return false;
+  if (a.leader.ready !== a.hosts || b.leader.ready !== b.hosts) return false;
   return a.leader.epoch === b.leader.epoch && a.leader.generation === b.leader.generation;
 }
 

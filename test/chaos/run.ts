@@ -83,16 +83,12 @@ class ChaosRun {
 
   async run(): Promise<RunResult> {
     const { seed, hosts, servers, only, durationMs, stop } = this.options;
-    await this.#settled();
+    let broken = await this.#begun();
     const start = monotonicNow();
-    this.#say('All runs as it should; faults begin');
-    let broken: string | undefined;
     for (const round of schedule(seed, { hosts, servers, ...(only !== undefined && { only }) })) {
-      if (monotonicNow() - start >= durationMs || stop?.aborted === true) break;
+      if (broken !== undefined || monotonicNow() - start >= durationMs || stop?.aborted === true) break;
       const end = await this.#round(round).catch(stackOf);
-      if (end === undefined) continue;
-      broken = `round ${round.number}: ${end}`;
-      break;
+      if (end !== undefined) broken = `round ${round.number}: ${end}`;
     }
     const lasted = monotonicNow() - start;
     this.#say('Faults are over');
@@ -109,6 +105,14 @@ class ChaosRun {
       violations,
       ...(evidence !== undefined && { evidence }),
     };
+  }
+
+  /** Answers why no fault can be made at all. */
+  async #begun(): Promise<string | undefined> {
+    const seen = await this.#settled().catch(stackOf);
+    if (typeof seen === 'string') return `the cluster did not settle before any fault was made: ${seen}`;
+    this.#say('All runs as it should; faults begin');
+    return undefined;
   }
 
   /** Answers why there can be no further round; rejects when a fault could not be made or undone. */
