@@ -2,7 +2,7 @@
 
 import { monotonicNow, until } from '../harness/until.ts';
 import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
-import { type DrillCluster, GUARDED, KEPT, SESSION_MS } from './cluster.ts';
+import { type DrillCluster, GUARDED, KEPT } from './cluster.ts';
 import { disconnectedMs, undecidedMs } from './outage.ts';
 import type { Method, Step } from './plan.ts';
 
@@ -24,19 +24,16 @@ export interface Result {
   readonly disconnected: number;
   /** How long nothing could be placed. */
   readonly undecidedMs: number;
-  /**
-   * `HOST UNIT` of what runs under another process than before, daemons included. Units with `isolation: stop` are counted
-   * where no daemon was cut off for so long that they may have to stop.
-   */
+  /** `HOST UNIT` of what runs under another process than before, daemons included, but for those below. */
   readonly restarted: readonly string[];
+  /** The same for units with `isolation: stop`: one that its host was not sure of for two thirds of a session had to stop. */
+  readonly stoppedForSafety: readonly string[];
   /** The sentence of `servicewatcher ensemble` at the end of the step. */
   readonly said: string;
 }
 
 /** How long the cluster is left without a quorum, ms: longer than a session, so that an expiry would show. */
 const WITHOUT_QUORUM_MS = 5000;
-/** A daemon was confirmed a sixth of its session before it lost its connection at worst; two thirds after that it stops. */
-const GUARDED_RUN_ON_MS = SESSION_MS * (2 / 3 - 1 / 6);
 const ELECTION = { deadlineMs: 30_000, everyMs: 10 };
 
 /** Carries out one step; resolves when its effects are over. Rejects when the cluster does not get well again. */
@@ -58,9 +55,9 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
   const journals = await cluster.journals();
   const span = { fromMs: start, untilMs: monotonicNow() };
   const outages = journals.map((lines) => disconnectedMs(lines, span));
-  const cutOffMs = Math.max(...outages);
   const after = await cluster.invocations(watched);
-  const mayDiffer = (key: string) => cutOffMs >= GUARDED_RUN_ON_MS && key.endsWith(` ${GUARDED}`);
+  const changed = [...before].flatMap(([unit, invocation]) => (after.get(unit) === invocation ? [] : [unit]));
+  const isGuarded = (key: string) => key.endsWith(` ${GUARDED}`);
   return {
     what: describe(step, servers),
     servers: servers.map(({ name }) => name),
@@ -68,12 +65,11 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
     quorum: step.quorum,
     leader: step.quorum ? (await withRole(cluster, ['leader', 'standalone']))[0]?.name : undefined,
     electedMs,
-    disconnectedMs: cutOffMs,
+    disconnectedMs: Math.max(...outages),
     disconnected: outages.filter((ms) => ms > 0).length,
     undecidedMs: undecidedMs(journals.flat(), span),
-    restarted: [...before].flatMap(([unit, invocation]) =>
-      after.get(unit) === invocation || mayDiffer(unit) ? [] : [unit],
-    ),
+    restarted: changed.filter((key) => !isGuarded(key)),
+    stoppedForSafety: changed.filter(isGuarded),
     said,
   };
 }

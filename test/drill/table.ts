@@ -11,13 +11,14 @@ const COLUMNS = [
   'longest for',
   'no decisions for',
   'units restarted',
+  'stopped (isolation)',
 ];
 
 /** One row for each step; times in seconds. */
 export function renderResults(results: readonly Result[]): string {
   const table = new Table({ head: COLUMNS, style: { head: [], border: [] } });
   for (const result of results) {
-    const { what, down, leader, electedMs, disconnected, restarted } = result;
+    const { what, down, leader, electedMs, disconnected, restarted, stoppedForSafety } = result;
     table.push([
       what,
       String(down),
@@ -27,6 +28,7 @@ export function renderResults(results: readonly Result[]): string {
       disconnected === 0 ? '' : seconds(result.disconnectedMs),
       result.undecidedMs === 0 ? '' : seconds(result.undecidedMs),
       restarted.length === 0 ? '0' : `${restarted.length}: ${restarted.join(', ')}`,
+      stoppedForSafety.length === 0 ? '0' : `${stoppedForSafety.length}: ${stoppedForSafety.join(', ')}`,
     ]);
   }
   return table.toString();
