@@ -76,7 +76,7 @@ export class Executor {
     this.table = new UnitTable(
       clock,
       () => this.keeper.save(),
-      (unit) => options.events.record({ kind: 'ended', unit, reason: 'exited', why: 'in good order' }),
+      (unit, stopped) => this.onUnitEnded(unit, stopped),
     );
     this.keeper = new MemoryKeeper(options.memory, () => this.remembered(), log);
     this.publisher = new Publisher(store, host, clock, log);
@@ -229,6 +229,20 @@ export class Executor {
 
   private onUnit(unit: string, active: ActiveState, sub: string): void {
     if (this.table.signalled(unit, active, sub, this.jobs.isBusy(unit))) this.loop.trigger();
+  }
+
+  /** A stop by hand is told when it is put right; a stop of ours by whoever did it. */
+  private onUnitEnded(unit: string, stopped: boolean): void {
+    if (this.ended) return;
+    const { events } = this.options;
+    if (!stopped) events.record({ kind: 'ended', unit, reason: 'exited', why: 'in good order' });
+    else if (this.orders.runOnce.has(unit) && !this.guards.covers(unit))
+      events.record({
+        kind: 'stopped',
+        unit,
+        reason: 'guard',
+        why: 'systemd stopped it in time, as this daemon did not (isolation: stop)',
+      });
   }
 
   private onIsolation(): void {

@@ -33,12 +33,12 @@ export class UnitTable {
 
   /**
    * `onOursChanged`: the set of our units, or the values they were started with, changed. `onEnded`: a unit of ours ended
-   * by itself, in good order.
+   * in good order, by itself or (`stopped`) because somebody else stopped it.
    */
   constructor(
     private readonly clock: Clock,
     private readonly onOursChanged: () => void,
-    private readonly onEnded: (unit: string) => void,
+    private readonly onEnded: (unit: string, stopped: boolean) => void,
   ) {}
 
   /** A mark to hand to `listed`, taken when the list is asked for. */
@@ -164,7 +164,7 @@ export class UnitTable {
       byHand && ends === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * PAUSE_FACTOR ** Math.min(ends, 16));
     this.runs.set(unit, { activeSince: undefined, ends: ends + 1 });
     this.remember(unit, { notBefore: this.clock.now() + pause });
-    if (!byHand) this.onEnded(unit);
+    this.onEnded(unit, byHand);
   }
 
   private remember(unit: string, change: Partial<UnitMemory>): void {

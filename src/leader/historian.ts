@@ -57,7 +57,7 @@ export class Historian {
   private closed = false;
 
   constructor(
-    private readonly term: Leadership,
+    private readonly term: Pick<Leadership, 'epoch' | 'fence'>,
     private readonly options: HistorianOptions,
   ) {
     this.trimAt = options.clock.now() + TRIM_EVERY_MS;

@@ -1,7 +1,6 @@
 /** What is decided and that it was decided, in one transaction, on a real ZooKeeper. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Alongside, DesiredWriter } from '../../src/leader/desired-writer.ts';
-import type { Leadership } from '../../src/leader/election.ts';
 import { Historian } from '../../src/leader/historian.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { HistoryReader } from '../../src/shared/history-reader.ts';
@@ -34,9 +33,8 @@ async function lead(): Promise<{ writer: DesiredWriter; along: Alongside }> {
   await store.ensure('/epoch');
   const version = await store.set('/epoch', Buffer.from('w1'));
   const fence = { op: 'check', path: '/epoch', version } as const;
-  const term: Leadership = { epoch: version, fence, signal: new AbortController().signal, resign: () => {} };
   const log = new MemoryLog();
-  const historian = new Historian(term, { host: 'w1', store, clock: systemClock, log });
+  const historian = new Historian({ epoch: version, fence }, { host: 'w1', store, clock: systemClock, log });
   const writer = await DesiredWriter.open(store, fence, log);
   await until(async () => (await told()).length === version, { deadlineMs: 8_000, what: 'the leader to be told' });
   await historian.close();

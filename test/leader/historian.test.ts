@@ -36,6 +36,7 @@ async function lead(host = 'w1'): Promise<{ historian: Historian; writer: Desire
     epoch: version,
     fence: { op: 'check', path: '/epoch', version },
     signal: new AbortController().signal,
+    sessionSince: 0,
     resign: () => {},
   };
   const historian = new Historian(term, { host, store, clock, log });
