@@ -75,7 +75,7 @@ async function ask(bus: Bus, pid: number): Promise<Ending> {
   const [id, path] = job;
   if (id !== 0)
     return RESTART_JOBS.has(text(await property(text(path, 'Job'), 'Job', 'JobType'), 'JobType')) ? 'restart' : 'stop';
-  // run by hand in a terminal it belongs to a scope, which knows no Restart=
-  if (!unit.endsWith('_2eservice')) return 'stop';
+  // run by hand it belongs to a scope, which knows no Restart=, or is a child of some service that goes on without it
+  if (!unit.endsWith('_2eservice') || (await property(unit, 'Service', 'MainPID')) !== pid) return 'stop';
   return RESTARTED_AFTER_SUCCESS.has(text(await property(unit, 'Service', 'Restart'), 'Restart')) ? 'restart' : 'stop';
 }

@@ -20,6 +20,7 @@ describeOnHosts('a service that is being terminated', () => {
       'plain.service': hangingOnStop(),
       'always.service': `${hangingOnStop()}Restart=always\n`,
       'part.service': `[Unit]\nPartOf=whole.service\n${hangingOnStop()}`,
+      'child.service': "[Service]\nExecStart=sh -c 'sleep infinity & echo $$! > /run/child; wait'\nRestart=always\n",
       'whole.service': '[Service]\nExecStart=sleep infinity\n',
     });
   });
@@ -76,6 +77,16 @@ describeOnHosts('a service that is being terminated', () => {
   it('is stopped for good when a stop came after a restart', async () => {
     const restart = () => host.systemctl('--no-block', 'restart', 'plain.service');
     expect(await endingAfter(['--no-block', 'stop'], 'plain.service', 'plain.service', restart)).toBe('stop');
+  });
+
+  it('is not started again as a mere child of a service that systemd would start again', async () => {
+    await host.systemctl('start', 'child.service');
+    const { mainPid } = await host.unitState('child.service');
+    const noted = async () => Number(await host.read('/run/child').catch(() => ''));
+    const child = await until(async () => (await noted()) || undefined, { ...WAIT, what: 'the child' });
+    expect(await ask(child)).toBe('stop');
+    expect(await ask(mainPid)).toBe('restart');
+    await host.systemctl('stop', 'child.service');
   });
 
   it('takes it for a stop, and says so, when it belongs to no service, or the bus does not answer', async () => {
