@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Roll } from '../../src/leader/attendance.ts';
 import { DesiredWriter } from '../../src/leader/desired-writer.ts';
-import type { Leadership } from '../../src/leader/election.ts';
 import { Historian } from '../../src/leader/historian.ts';
 import { decodeBatch, type HistoryEvent } from '../../src/shared/history.ts';
 import { decodePace } from '../../src/shared/history-pace.ts';
@@ -30,17 +29,11 @@ beforeEach(async () => {
 const done = <T>(promise: Promise<T>): Promise<T> => clock.finish('an answer', promise);
 
 /** A term as one that wins makes it: any earlier one is deposed. */
-async function lead(host = 'w1'): Promise<{ historian: Historian; writer: DesiredWriter; term: Leadership }> {
+async function lead(host = 'w1'): Promise<{ historian: Historian; writer: DesiredWriter }> {
   const version = await done(store.set('/epoch', Buffer.from(host)));
-  const term: Leadership = {
-    epoch: version,
-    fence: { op: 'check', path: '/epoch', version },
-    signal: new AbortController().signal,
-    sessionSince: 0,
-    resign: () => {},
-  };
-  const historian = new Historian(term, { host, store, clock, log });
-  return { historian, writer: await done(DesiredWriter.open(store, term.fence, log)), term };
+  const fence = { op: 'check', path: '/epoch', version } as const;
+  const historian = new Historian({ epoch: version, fence }, { host, store, clock, log });
+  return { historian, writer: await done(DesiredWriter.open(store, fence, log)) };
 }
 
 function roll(hosts: readonly string[], held: readonly string[] = []): Roll {
