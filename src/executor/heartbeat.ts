@@ -57,9 +57,10 @@ export class Heartbeat {
     this.on = on;
     this.cancel();
     if (!on) return;
-    // what asks for it was read a moment ago, from a server that had been told by the others: proof enough to begin with
-    const newest = this.answered.at(-1);
-    if (newest !== undefined && this.session !== undefined) this.options.onConfirmed(newest);
+    // what asks for it was read a moment ago, from a server that had been told by the others: proof enough to begin with.
+    // In a young session the first request is the handshake, which ZooKeeper's leader has answered itself.
+    const heard = this.heardBy(this.options.clock.now()) ?? this.answered[0];
+    if (heard !== undefined && this.session !== undefined) this.options.onConfirmed(heard);
     this.beat();
   }
 
@@ -128,12 +129,17 @@ export class Heartbeat {
   }
 
   private onAnswer(sentAt: number): void {
-    const { touchLagMs } = isolationTiming(this.timeoutMs);
-    const heard = this.answered.findLast((earlier) => earlier <= sentAt - touchLagMs);
-    const proven = Math.max(heard ?? Number.NEGATIVE_INFINITY, this.resumedAfter ?? Number.NEGATIVE_INFINITY);
+    const heard = this.heardBy(sentAt) ?? Number.NEGATIVE_INFINITY;
+    const proven = Math.max(heard, this.resumedAfter ?? Number.NEGATIVE_INFINITY);
     this.resumedAfter = undefined;
     this.note(sentAt);
     if (this.on && Number.isFinite(proven)) this.options.onConfirmed(proven);
+  }
+
+  /** The newest request of which ZooKeeper's leader had been told when a request of `sentAt` came to it. */
+  private heardBy(sentAt: number): number | undefined {
+    const { touchLagMs } = isolationTiming(this.timeoutMs);
+    return this.answered.findLast((earlier) => earlier <= sentAt - touchLagMs);
   }
 
   /** False when it is not certain that it was done: the next one will tell. */
