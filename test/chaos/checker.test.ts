@@ -264,6 +264,7 @@ describe('a daemon', () => {
     ]);
     expect(violations({ entries: died, faults: [fault('daemon-kill', 4.9, 6, { hosts: ['w2'] })] })).toEqual([]);
     expect(violations({ entries: died, faults: [fault('daemon-freeze', 4.9, 6, { hosts: ['w2'] })] })).toHaveLength(1);
+    expect(violations({ entries: died, faults: [fault('daemon-kill', 4.9, 6, { hosts: ['w1'] })] })).toHaveLength(1);
   });
 
   it.each([
