@@ -13,7 +13,7 @@ export default defineConfig({
     reporters: ['default', './test/reporter.ts'],
     projects: [
       {
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onHosts, testTimeout: 10_000 },
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onHosts, testTimeout: 30_000 },
       },
       {
         test: {

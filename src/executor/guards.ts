@@ -30,9 +30,9 @@ interface Armed {
   readonly unit: string;
   readonly units: ReadonlySet<string>;
   readonly until: number;
+  /** It does not fire before this time; a little later it may have. */
+  readonly goodUntil: number;
 }
-
-const NONE: ReadonlySet<string> = new Set();
 
 export class Guards {
   private order: GuardOrder | undefined;
@@ -48,10 +48,10 @@ export class Guards {
 
   constructor(private readonly options: GuardsOptions) {}
 
-  /** A guard that ends in time runs for this unit. */
+  /** A guard that has yet to fire, and does so in time, runs for this unit. */
   covers(unit: string): boolean {
-    const until = this.armed?.units.has(unit) ? this.armed.until : Number.NEGATIVE_INFINITY;
-    return this.options.clock.now() < until;
+    const goodUntil = this.armed?.units.has(unit) ? this.armed.goodUntil : Number.NEGATIVE_INFINITY;
+    return this.options.clock.now() < goodUntil;
   }
 
   /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */
@@ -96,19 +96,20 @@ export class Guards {
   private async arm(order: GuardOrder): Promise<void> {
     const { systemd, clock } = this.options;
     const { sessionTimeoutMs, units, until } = order;
-    const begun = clock.now();
-    const afterMs = until - begun - this.latencyMs;
-    if (afterMs <= 0 || this.isUpToDate(order)) return;
+    const goodUntil = until - this.latencyMs;
+    if (goodUntil <= clock.now() || this.isUpToDate(order)) return;
     const outdated = this.outdated ?? new Set(await systemd.guards());
     this.outdated = outdated;
+    const asked = clock.now();
+    // that took long: it would stop the units at once
+    if (goodUntil <= asked) return;
     const unit = this.nextName();
     // whatever becomes of the call, it may be there
     outdated.add(unit);
-    const asked = clock.now();
     await systemd.startGuard({
       unit,
       units: [...units],
-      afterMs: until - asked - this.latencyMs,
+      afterMs: goodUntil - asked,
       stopMs: stopBudgetMs(sessionTimeoutMs),
     });
     const tookMs = clock.now() - asked;
@@ -122,7 +123,7 @@ export class Guards {
     }
     outdated.delete(unit);
     if (this.armed !== undefined) outdated.add(this.armed.unit);
-    this.become({ unit, units, until });
+    this.become({ unit, units, until, goodUntil });
     await this.endOutdated(outdated);
   }
 
@@ -148,10 +149,14 @@ export class Guards {
   }
 
   private become(armed: Armed | undefined): void {
-    const before = this.armed;
+    const before = this.covered;
     this.armed = armed;
-    const same = [...(armed?.units ?? NONE)].join() === [...(before?.units ?? NONE)].join();
-    if (!same) this.options.onChange();
+    if (this.covered !== before) this.options.onChange();
+  }
+
+  /** All units that are covered now. */
+  private get covered(): string {
+    return [...(this.armed?.units ?? [])].filter((unit) => this.covers(unit)).join();
   }
 
   private nextName(): string {

@@ -16,7 +16,7 @@ import { describeBrake } from './why.ts';
 export interface Roll {
   /** Live hosts, in the order of their names. */
   readonly hosts: readonly string[];
-  /** Lost hosts that the brake holds. */
+  /** Lost hosts whose instances stay where they were for a while. */
   readonly held: ReadonlySet<string>;
   /** One for each live or held host. */
   readonly views: readonly HostView[];
@@ -27,10 +27,11 @@ export interface Roll {
 }
 
 /**
- * How long joining hosts wait at least when ZooKeeper has lost its data: instances that seem to be missing may run on hosts
- * that are not back. A host tries again after 3 s at the latest (see the dialer), and an attempt takes its time.
+ * How long hosts may take to be back after something that all of them went through: a ZooKeeper that lost its data, or one
+ * whose leader slept and, when it woke up, ended all sessions at once. A host tries again after 3 s at the latest (see the
+ * dialer), and an attempt takes its time.
  */
-const LOST_STORE_WAIT_MS = 5_000;
+const COME_BACK_MS = 5_000;
 
 export class Attendance {
   private joining = NOBODY_JOINING;
@@ -40,10 +41,14 @@ export class Attendance {
   /** There was no desired state at all when the term began. */
   private begunEmpty: boolean | undefined;
   private storeWasLost = false;
+  /** Hosts that are missing while they may yet be on their way back. */
+  private awaited: ReadonlySet<string> = new Set();
 
+  /** `backSince`: when the leader's own host came back after the loss of its session, ms of its clock, if it did. */
   constructor(
     private readonly view: ClusterView,
     private readonly boundaryMs: number,
+    private readonly backSince: number | undefined,
     private readonly log: Logger,
   ) {}
 
@@ -72,9 +77,13 @@ export class Attendance {
       now,
     );
     this.noteLostStore(writer, hosts);
-    const boundaryMs = this.storeWasLost ? Math.max(this.boundaryMs, LOST_STORE_WAIT_MS) : this.boundaryMs;
+    const boundaryMs = this.storeWasLost ? Math.max(this.boundaryMs, COME_BACK_MS) : this.boundaryMs;
     this.joining = applyJoining(this.joining, hosts, (host) => writer.written.has(host), boundaryMs, now);
-    const held = this.brake.engaged?.hosts ?? new Set();
+    this.awaitHosts(
+      [...placed].filter((host) => !live.has(host) && !this.leavers.has(host)),
+      now,
+    );
+    const held = new Set([...(this.brake.engaged?.hosts ?? []), ...this.awaited]);
     const { joining } = this.joining;
     return {
       hosts,
@@ -90,6 +99,7 @@ export class Attendance {
     const ends: number[] = [];
     if (this.joining.joining.size > 0) ends.push(this.joining.until);
     if (this.brake.engaged) ends.push(this.brake.engaged.until);
+    if (this.awaited.size > 0) ends.push(this.awaitUntil);
     return ends;
   }
 
@@ -100,6 +110,21 @@ export class Attendance {
     }
   }
 
+  private get awaitUntil(): number {
+    return (this.backSince ?? Number.NEGATIVE_INFINITY) + COME_BACK_MS;
+  }
+
+  /** A leader whose own session was lost a moment ago cannot tell hosts that are lost from hosts that are not back yet. */
+  private awaitHosts(missing: readonly string[], now: number): void {
+    const before = this.awaited;
+    this.awaited = new Set(now < this.awaitUntil ? missing : []);
+    const more = missing.filter((host) => this.awaited.has(host) && !before.has(host));
+    if (more.length > 0)
+      this.log.warn(
+        `${more.join(', ')} may be on the way back: this host had lost its session as well; their instances stay theirs until ${COME_BACK_MS / 1000} s after it came back`,
+      );
+  }
+
   /** Nothing is written, but a host has obeyed an order before: what was written is lost. */
   private noteLostStore(writer: DesiredWriter, hosts: readonly string[]): void {
     this.begunEmpty ??= writer.hosts.length === 0;
@@ -108,7 +133,7 @@ export class Attendance {
     this.storeWasLost = hosts.some((host) => !writer.written.has(host) && obeyed(host) > 0);
     if (this.storeWasLost)
       this.log.warn(
-        `ZooKeeper has lost the desired states of hosts that are at work: for ${LOST_STORE_WAIT_MS / 1000} s after the last one is back nothing is placed anew`,
+        `ZooKeeper has lost the desired states of hosts that are at work: for ${COME_BACK_MS / 1000} s after the last one is back nothing is placed anew`,
       );
   }
 

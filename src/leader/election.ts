@@ -17,6 +17,8 @@ export interface Leadership {
   readonly fence: Operation;
   /** Aborted as soon as leadership is in doubt. */
   readonly signal: AbortSignal;
+  /** When this host came back after the loss of an earlier session, ms of the clock; undefined: it has lost none. */
+  readonly backSince: number | undefined;
   /** Gives this term up, after a write whose outcome is not known, say; a new term may follow. */
   resign(why: string): void;
 }
@@ -45,11 +47,14 @@ export class Election {
   /** A create was sent and its answer never came. */
   private outcomeUnknown = false;
   private minimumEpoch = 0;
+  private session: string | undefined;
+  private backSince: number | undefined;
   private readonly abort = new AbortController();
   private readonly unsubscribe: () => void;
 
   constructor(private readonly options: ElectionOptions) {
     this.unsubscribe = options.store.onState((state) => this.onState(state));
+    this.noteSession(options.store.state);
   }
 
   /**
@@ -89,6 +94,7 @@ export class Election {
   private onState(state: SessionState): void {
     switch (state.kind) {
       case 'connected':
+        this.noteSession(state);
         if (this.path !== undefined) this.evaluate();
         return;
       case 'suspended':
@@ -102,6 +108,12 @@ export class Election {
       case 'connecting':
         return;
     }
+  }
+
+  private noteSession(state: SessionState): void {
+    if (state.kind !== 'connected' || state.session === this.session) return;
+    if (this.session !== undefined) this.backSince = this.options.clock.now();
+    this.session = state.session;
   }
 
   private end(why: string): void {
@@ -242,6 +254,7 @@ export class Election {
       epoch,
       fence: { op: 'check', path: EPOCH, version: written.version },
       signal: term.signal,
+      backSince: this.backSince,
       resign: (why) => {
         if (this.term !== term) return;
         this.end(why);

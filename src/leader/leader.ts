@@ -77,7 +77,7 @@ export class Leader {
       pass: () => this.pass(),
     });
     this.view = new ClusterView(store, log, () => this.loop.trigger());
-    this.attendance = new Attendance(this.view, options.boundaryMs, log);
+    this.attendance = new Attendance(this.view, options.boundaryMs, term.backSince, log);
     this.historian = new Historian(term, options);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
     this.loop.trigger();

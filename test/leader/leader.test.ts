@@ -449,6 +449,39 @@ describe('the brake of a leader', () => {
   });
 });
 
+describe('a leader that had lost its own session a moment ago', () => {
+  const comeBack = async () => {
+    await begin(specOf(one, three), 'w1', 'w2', 'w3', 'w4');
+    await clock.advance(60_000);
+    const { epoch } = terms.at(-1) ?? { epoch: 0 };
+    if (store.state.kind !== 'connected') throw new Error('no session');
+    const { session } = store.state;
+    ensemble.expire(session);
+    await clock.until('a new session', () => store.state.kind === 'connected' && store.state.session !== session);
+    await leave('w1');
+    await done(election.join(undefined));
+    await clock.until('a new term', () => (terms.at(-1)?.epoch ?? 0) > epoch);
+  };
+
+  it('waits for hosts that are missing: all sessions may have ended at once, and theirs are on the way back', async () => {
+    await comeBack();
+    await clock.advance(4_000);
+    expect(units('w1')).toContain('one.service');
+    await join('w1');
+    await obey('w1');
+    await clock.advance(20_000);
+    expect(units('w1')).toContain('one.service');
+    expect(moves).toEqual([]);
+  });
+
+  it('takes them for lost 5 s later', async () => {
+    await comeBack();
+    await clock.advance(3_000);
+    expect(units('w1')).toContain('one.service');
+    await clock.until('the move', () => moves.some(({ unit, from }) => unit === 'one.service' && from === 'w1'), 3_000);
+  });
+});
+
 describe('what a leader cannot read', () => {
   it('is reported and changes nothing: a member', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');

@@ -23,14 +23,14 @@ const sessionOf = (store: FakeStore) => (store.state.kind === 'connected' ? stor
 
 describe('a claim', () => {
   it('makes the znode where there is none, owned by the present session', async () => {
-    expect(await claim(mine, 'a')).toEqual({ kind: 'claimed' });
+    expect(await claim(mine, 'a')).toEqual({ kind: 'claimed', was: 'absent' });
     expect(text()).toBe('a');
     expect(ensemble.tree.get('/x')?.owner).toBe(sessionOf(mine));
   });
 
   it('rewrites what the same session owns, without asking', async () => {
     await claim(mine, 'a');
-    expect(await claim(mine, 'b')).toEqual({ kind: 'claimed' });
+    expect(await claim(mine, 'b')).toEqual({ kind: 'claimed', was: 'own' });
     expect(text()).toBe('b');
   });
 
@@ -46,7 +46,7 @@ describe('a claim', () => {
     const seen: (string | undefined)[] = [];
     theirs.watch('/x', (node) => void seen.push(node?.data.toString()));
     await clock.advance(100);
-    expect(await claim(mine, 'b', () => true)).toEqual({ kind: 'claimed' });
+    expect(await claim(mine, 'b', () => true)).toEqual({ kind: 'claimed', was: 'replaced' });
     await clock.advance(100);
     expect(seen).toEqual(['a', 'b']);
     theirs.kill();
