@@ -1,0 +1,100 @@
+/** What must be so before systemd is asked to start a unit: whole daemons of one host, seen at the very moment they ask. */
+import { describe, expect, it } from 'vitest';
+import type { Systemd } from '../../src/executor/systemd.ts';
+import { digestOf } from '../../src/shared/digest.ts';
+import type { Service, Version } from '../../src/shared/model.ts';
+import { proposeSpec } from '../../src/shared/spec-store.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { FakeHost, specOf } from '../fakes/daemon.ts';
+import { FakeEnsemble } from '../fakes/store.ts';
+
+const kept: Service = { name: 'kept', type: 'shared', count: 1, enabled: true, isolation: 'keep' };
+const other: Service = { ...kept, name: 'other' };
+const once: Service = { ...kept, name: 'once', isolation: 'stop' };
+
+const isOlder = (a: Version, b: Version) => a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation);
+
+/** A host whose systemd takes as long for a guard as `guardMs` says. */
+class SlowGuards extends FakeHost {
+  guardMs = 0;
+  guardsWanted = 0;
+
+  override watched(systemd: Systemd): Systemd {
+    const watched = super.watched(systemd);
+    return {
+      ...watched,
+      get connected() {
+        return systemd.connected;
+      },
+      startGuard: (guard) =>
+        new Promise((resolve, reject) => {
+          this.guardsWanted += 1;
+          this.clock.after(this.guardMs, () => void watched.startGuard(guard).then(resolve, reject));
+        }),
+    };
+  }
+}
+
+describe('before a unit is started', () => {
+  it('the order that asks for it is on disk, though the unit was ours already', async () => {
+    const clock = new FakeClock();
+    const ensemble = new FakeEnsemble({ clock });
+    const late: string[] = [];
+    const host: FakeHost = new FakeHost('w1', clock, ensemble, '/nonexistent', {
+      onAsked: (line) => {
+        const obeyed = daemon.executor.observed;
+        const { applied } = host.memory.remembered;
+        if (line.startsWith('start ') && obeyed && isOlder(applied, obeyed))
+          late.push(`${line}, obeying generation ${obeyed.generation}; on disk is ${applied.generation}`);
+      },
+    });
+    for (const { name } of [kept, other]) host.systemd.define(`${name}.service`);
+    const daemon = await host.boot(specOf(kept, other));
+    const state = () => host.systemd.state('kept.service').active;
+    await clock.until('it to run', () => state() === 'active');
+    const operator = ensemble.connect({ sessionTimeoutMs: 60_000 });
+    await clock.advance(1_000);
+    // the order comes at one time or another while the unit is to be started again
+    for (let ms = 40; ms < 70; ms++) {
+      const spec = specOf(kept, { ...other, enabled: ms % 2 === 0 });
+      const at = clock.date().toISOString();
+      const proposal = { spec, digest: digestOf(spec), proposedBy: 'w2', at, intent: 'replace' } as const;
+      void proposeSpec(operator, proposal);
+      await clock.advance(ms);
+      host.systemd.systemctl('stop', 'kept.service');
+      await clock.until('it to run again', () => state() === 'active');
+      await clock.advance(12_000);
+    }
+    expect(late).toEqual([]);
+    expect(host.asked.filter((line) => line === 'start kept.service').length).toBeGreaterThan(30);
+  });
+
+  it('a guard runs that stops it, where it may run once only', async () => {
+    const clock = new FakeClock();
+    const ensemble = new FakeEnsemble({ clock });
+    const host = new SlowGuards('w1', clock, ensemble);
+    host.guardMs = 100;
+    for (const { name } of [kept, once]) host.systemd.define(`${name}.service`);
+    await host.boot(specOf(kept, once));
+    await clock.until('the other to run', () => host.systemd.state('kept.service').active === 'active');
+    await clock.until('the guard to be asked for', () => host.guardsWanted > 0);
+    await clock.advance(90);
+    expect(host.asked).not.toContain('start once.service');
+    await clock.until('it to run', () => host.systemd.state('once.service').active === 'active');
+  });
+
+  it('and while none can be had it is not started at all, all others are', async () => {
+    const clock = new FakeClock();
+    const ensemble = new FakeEnsemble({ clock });
+    const host = new SlowGuards('w1', clock, ensemble);
+    host.guardMs = 3_000;
+    for (const { name } of [kept, once]) host.systemd.define(`${name}.service`);
+    await host.boot(specOf(kept, once));
+    await clock.until('the other to run', () => host.systemd.state('kept.service').active === 'active');
+    await clock.advance(30_000);
+    expect(host.systemd.state('once.service').active).toBe('inactive');
+    expect(host.asked).not.toContain('start once.service');
+    host.guardMs = 0;
+    await clock.until('it to run', () => host.systemd.state('once.service').active === 'active', 20_000);
+  });
+});
