@@ -34,12 +34,17 @@ interface Armed {
   readonly goodUntil: number;
 }
 
+/** What is left of an expectation with each guard that is started: it is halved after seven, two to five seconds. */
+const FORGETTING = 0.9;
+
 export class Guards {
   private order: GuardOrder | undefined;
   private armed: Armed | undefined;
   /** Guards to end once the present one is known to be good; undefined: those of earlier processes are not known yet. */
   private outdated: Set<string> | undefined;
   private working: Promise<void> | undefined;
+  /** Units of the order that is carried out now: the guards of all others are about to be ended. */
+  private underWay: ReadonlySet<string> | undefined;
   /** How long systemd took to start the last one: the next is given so much less time. */
   private latencyMs = 0;
   private made = 0;
@@ -50,8 +55,9 @@ export class Guards {
 
   /** A guard that has yet to fire, and does so in time, runs for this unit. */
   covers(unit: string): boolean {
-    const goodUntil = this.armed?.units.has(unit) ? this.armed.goodUntil : Number.NEGATIVE_INFINITY;
-    return this.options.clock.now() < goodUntil;
+    const { armed, underWay } = this;
+    if (!armed?.units.has(unit) || underWay?.has(unit) === false) return false;
+    return this.options.clock.now() < armed.goodUntil;
   }
 
   /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */
@@ -77,6 +83,7 @@ export class Guards {
 
   private async work(): Promise<void> {
     for (let order = this.take(); order !== undefined; order = this.take()) {
+      this.underWay = order.units;
       try {
         if (order.units.size > 0) await this.arm(order);
         else await this.disarm();
@@ -84,6 +91,7 @@ export class Guards {
       } catch (error) {
         this.complain(messageOf(error));
       }
+      this.underWay = undefined;
     }
   }
 
@@ -114,9 +122,11 @@ export class Guards {
     });
     const tookMs = clock.now() - asked;
     const lateMs = tookMs - this.latencyMs;
-    // one that took very long must not leave the next one no time at all
-    this.latencyMs = Math.min(tookMs, isolationTiming(sessionTimeoutMs).pingMs);
+    // a busy host's systemd is slow now and then: the worst is expected for a while, but never so much that no time is left
+    const worst = Math.max(tookMs, this.latencyMs * FORGETTING);
+    this.latencyMs = Math.min(worst, isolationTiming(sessionTimeoutMs).pingMs);
     if (lateMs > guardSlackMs(sessionTimeoutMs)) {
+      this.order ??= order;
       await systemd.endGuard(unit);
       outdated.delete(unit);
       throw new Error(`systemd took ${Math.round(tookMs)} ms to start it, too long to rely on it`);
