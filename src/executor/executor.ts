@@ -3,21 +3,19 @@
  * `diff()` does, from what this file keeps together; `UnitJobs` carries it out, `Publisher` tells the leader.
  */
 import type { Clock } from '../shared/clock.ts';
-import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
 import { type Diff, diff, valuesKey } from './diff.ts';
-import { Guards } from './guards.ts';
-import { Heartbeat } from './heartbeat.ts';
-import { Isolation } from './isolation.ts';
+import { Lease } from './lease.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
 import { report } from './report.ts';
+import { StopFailures } from './stop-failures.ts';
 import { Survey } from './survey.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';
 import { failureEvents, type UnitEvents } from './unit-events.ts';
@@ -48,6 +46,8 @@ export interface ExecutorOptions {
   readonly onSystemdConnected: () => void;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 export class Executor {
   private readonly table: UnitTable;
   private readonly jobs: UnitJobs;
@@ -57,17 +57,13 @@ export class Executor {
   private readonly surveyor: Survey;
   private readonly prestart: Prestart;
   private readonly orders: Orders;
-  private readonly isolation: Isolation;
-  private readonly guards: Guards;
-  private readonly heartbeat: Heartbeat;
+  private readonly lease: Lease;
+  private readonly stopFailures: StopFailures;
 
   private last: Diff | undefined;
   private latestReport: Observed | undefined;
   private ended = false;
   private leaving = false;
-  private saidIsolated = false;
-  /** Failed units that were looked at since this host was cut off. */
-  private looked = new Set<string>();
   private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
@@ -92,24 +88,12 @@ export class Executor {
       onChange: () => this.loop.trigger(),
       onAccepted: () => {
         // what is read between connecting and joining may have been written before the leader noticed the loss
-        if (this.publisher.enabled) this.isolation.confirmed();
+        if (this.publisher.enabled) this.lease.confirmed();
       },
-    });
-    this.isolation = new Isolation(store, clock, options.sessionTimeoutMs, {
-      onChange: () => this.onIsolation(),
-      onExtended: () => this.renewGuards(),
-    });
-    this.heartbeat = new Heartbeat({
-      store,
-      host,
-      clock,
-      sessionTimeoutMs: options.sessionTimeoutMs,
-      onConfirmed: (confirmedAt) => this.isolation.prove(confirmedAt),
     });
     this.systemd = options.connectSystemd({
       onConnected: () => {
-        this.guards.forget();
-        this.renewGuards();
+        this.lease.reconnected();
         this.relist();
         options.onSystemdConnected();
       },
@@ -117,7 +101,21 @@ export class Executor {
       onUnit: (unit, active, sub) => this.onUnit(unit, active, sub),
       onReloaded: () => this.relist(),
     });
-    this.guards = new Guards({ systemd: this.systemd, clock, log, onChange: () => this.loop.trigger() });
+    this.lease = new Lease({
+      store,
+      host,
+      systemd: this.systemd,
+      clock,
+      log,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      runOnce: () => this.orders.runOnce,
+      onChange: () => this.loop.trigger(),
+    });
+    this.stopFailures = new StopFailures({
+      log,
+      resetIfStopped: (unit) => this.jobs.resetIfStopped(unit),
+      onChange: () => this.loop.trigger(),
+    });
     this.surveyor = new Survey(this.systemd, this.table, log);
     this.prestart = new Prestart(this.systemd, options.prestartFolder, host);
     this.jobs = new UnitJobs({
@@ -153,14 +151,14 @@ export class Executor {
    * a gap since an earlier session.
    */
   joined(continuous: boolean): void {
-    this.isolation.join(continuous);
+    this.lease.join(continuous);
     this.publisher.enable();
     this.loop.trigger();
   }
 
   /** The session, or the host's name, is gone: nothing is reported until the host has joined anew. */
   left(): void {
-    this.isolation.lapse();
+    this.lease.lapse();
     this.publisher.disable();
   }
 
@@ -203,8 +201,7 @@ export class Executor {
     );
     for (const state of ours) this.table.forgotten(state.unit);
     const left = ours.flatMap(({ unit }) => (runOnce.has(unit) && this.isUp(unit) ? [unit] : []));
-    const { until, sessionTimeoutMs } = this.isolation;
-    if (left.length === 0) this.guards.renew({ units: new Set(), until, sessionTimeoutMs });
+    if (left.length === 0) this.lease.release();
     return left;
   }
 
@@ -217,74 +214,32 @@ export class Executor {
   async close(): Promise<void> {
     this.ended = true;
     this.orders.close();
-    this.isolation.close();
+    this.lease.end();
     await this.loop.stop();
     await this.jobs.close();
-    await this.guards.close();
-    await this.heartbeat.close();
+    await this.lease.close();
     await this.publisher.close();
     await this.keeper.saved;
     await this.systemd.close();
   }
 
   private onUnit(unit: string, active: ActiveState, sub: string): void {
-    if (this.table.signalled(unit, active, sub, this.jobs.isBusy(unit))) this.loop.trigger();
+    const busy = this.jobs.isBusy(unit);
+    if (this.table.signalled(unit, active, sub, busy)) this.loop.trigger();
+    if (busy || this.jobs.stopping.has(unit)) return;
+    this.stopFailures.signalled(unit, active, sub);
+    // a guard's stop is ours: nobody meant to take the unit from us
+    if (active === 'deactivating' && this.lease.mayBeGuards(unit)) this.table.stopping(unit);
   }
 
   /** A stop by hand is told when it is put right; a stop of ours by whoever did it. */
   private onUnitEnded(unit: string, stopped: boolean): void {
     if (this.ended) return;
     const { events } = this.options;
-    if (!stopped) events.record({ kind: 'ended', unit, reason: 'exited', why: 'in good order' });
-    else if (this.orders.runOnce.has(unit) && !this.guards.covers(unit))
-      events.record({
-        kind: 'stopped',
-        unit,
-        reason: 'guard',
-        why: 'systemd stopped it in time, as this daemon did not (isolation: stop)',
-      });
-  }
-
-  private onIsolation(): void {
-    const { log } = this.options;
-    const { isolated } = this.isolation;
-    if (!isolated) this.looked.clear();
-    if (isolated !== this.saidIsolated && this.orders.runOnce.size > 0) {
-      const units = [...this.orders.runOnce].join(' ');
-      if (isolated)
-        log.warn(
-          `others may soon run ${units} (isolation: stop): stopped until the leader has confirmed it to this host`,
-        );
-      else log.info(`${units} may run here again (isolation: stop)`);
-      this.saidIsolated = isolated;
-    }
-    this.renewGuards();
-    this.loop.trigger();
-  }
-
-  /** As long as this host is sure of what it was told, systemd is told to stop it later. */
-  private renewGuards(): void {
-    const { until, sessionTimeoutMs, sure } = this.isolation;
-    this.heartbeat.need(this.orders.runOnce.size > 0);
-    if (sure && !this.ended) this.guards.renew({ units: this.orders.runOnce, until, sessionTimeoutMs });
-  }
-
-  /** While nobody looked, a guard may have stopped units, and killed what did not stop in time: no failures of theirs. */
-  private resetGuarded(): void {
-    const { log } = this.options;
-    const failed = [...this.orders.runOnce].filter(
-      (unit) => this.table.states.get(unit)?.active === 'failed' && !this.jobs.isBusy(unit) && !this.looked.has(unit),
-    );
-    for (const unit of failed) {
-      this.looked.add(unit);
-      this.jobs.resetIfStopped(unit).catch((error: unknown) => log.warn(`${unit}: ${messageOf(error)}`, { unit }));
-    }
-  }
-
-  /** Units with `isolation: stop` that may be started now: nobody else may, and systemd stops them when we cannot. */
-  private get cleared(): ReadonlySet<string> {
-    if (!this.isolation.sure) return new Set();
-    return new Set([...this.orders.runOnce].filter((unit) => this.guards.covers(unit)));
+    const why = 'systemd stopped it in time, as this daemon did not (isolation: stop)';
+    if (this.stopFailures.wasStopped(unit) && this.lease.mayBeGuards(unit))
+      events.record({ kind: 'stopped', unit, reason: 'guard', why });
+    else if (!stopped) events.record({ kind: 'ended', unit, reason: 'exited', why: 'in good order' });
   }
 
   private relist(): void {
@@ -301,13 +256,14 @@ export class Executor {
     await this.survey(begun);
     if (this.ended) return;
     this.jobs.giveUpUnwanted();
-    this.renewGuards();
-    if (this.isolation.isolated) this.resetGuarded();
+    this.lease.renew();
+    const unseen = this.lease.isolated ? this.orders.runOnce : NONE;
+    this.stopFailures.look(this.table.states.values(), unseen, this.jobs.busy);
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
-    const starts = decision.actions.some((action) => action.kind === 'start');
+    const starts = this.systemd.connected && decision.actions.some((action) => action.kind === 'start');
     if (this.orders.applied !== this.savedApplied && !starts) this.keeper.save();
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
@@ -327,8 +283,8 @@ export class Executor {
       states: this.table.states,
       memory: this.table.memory,
       busy: this.jobs.busy,
-      isolated: this.isolation.isolated,
-      cleared: this.cleared,
+      isolated: this.lease.isolated,
+      cleared: this.lease.cleared,
       runOnce: this.orders.runOnce,
     });
     this.last = decision;
@@ -356,7 +312,7 @@ export class Executor {
       states: this.table.states,
       memory: this.table.memory,
       waiting: decision.waiting,
-      stopping: this.jobs.stopping,
+      stopping: new Set([...this.jobs.stopping, ...this.stopFailures.undecided]),
       ending: this.ending(units),
       leaving: this.leaving,
     });
@@ -372,7 +328,7 @@ export class Executor {
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */
   private doubt(): string | undefined {
-    if (this.orders.runOnce.size === 0 || !this.isolation.unconfirmed) return undefined;
+    if (this.orders.runOnce.size === 0 || !this.lease.unconfirmed) return undefined;
     return 'its session was lost since it was written, and others may have been given units with `isolation: stop`';
   }
 
@@ -396,7 +352,7 @@ export class Executor {
   }
 
   private stillDesired(unit: DesiredUnit, scriptHasRun: boolean): boolean {
-    if (this.ended || (unit.isolation === 'stop' && !this.cleared.has(unit.unit))) return false;
+    if (this.ended || (unit.isolation === 'stop' && !this.lease.cleared.has(unit.unit))) return false;
     const now = this.orders.desired?.units.find((candidate) => candidate.unit === unit.unit);
     if (now === undefined || now.withdrawn || valuesKey(now) !== valuesKey(unit)) return false;
     // a script that hangs and was mended must not keep the mended one from running

@@ -35,7 +35,7 @@ export class Heartbeat {
   /** Session in which our znode is known to be there. */
   private createdIn: string | undefined;
   private suspendedAt: number | undefined;
-  /** The session was taken up again at this time at the earliest, which the next beat proves. */
+  /** The session was begun, or taken up again, at this time at the earliest, which the next beat proves. */
   private resumedAfter: number | undefined;
   private beating: Promise<void> | undefined;
   private cancel = () => {};
@@ -44,6 +44,7 @@ export class Heartbeat {
   constructor(private readonly options: HeartbeatOptions) {
     const { store } = options;
     this.timeoutMs = options.sessionTimeoutMs;
+    this.resumedAfter = options.clock.now();
     this.unsubscribe = [
       store.onState((state) => this.onState(state)),
       store.onConfirmed((sentAt) => this.note(sentAt)),
@@ -84,7 +85,7 @@ export class Heartbeat {
       case 'lost':
         this.session = undefined;
         this.suspendedAt = undefined;
-        this.resumedAfter = undefined;
+        this.resumedAfter = this.options.clock.now();
         this.answered = [];
         this.cancel();
         return;

@@ -49,9 +49,9 @@ export class Isolation {
     return this.lapsed || this.clock.now() >= this.until;
   }
 
-  /** Nobody else may start what this host was told to run, until `until`. */
+  /** Nobody else may start what this host was told to run, until `until`: the present session has proved it. */
   get sure(): boolean {
-    return this.joined && !this.isolated;
+    return this.joined && Number.isFinite(this.latest) && !this.isolated;
   }
 
   /** When stopping must begin (ms of the clock), unless more is confirmed until then. */

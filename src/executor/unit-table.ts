@@ -176,6 +176,6 @@ export class UnitTable {
 }
 
 /** SubStates of a service that is being told to stop, as against one that ended by itself (systemd's service.c). */
-function isStopSub(sub: string): boolean {
+export function isStopSub(sub: string): boolean {
   return sub === 'stop' || sub === 'stop-sigterm' || sub === 'stop-sigkill';
 }
