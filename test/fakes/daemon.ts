@@ -134,12 +134,14 @@ export class FakeDaemon {
   proposed: ProposalOutcome | undefined;
   readonly process: FakeProcess;
   private leaving = false;
+  private digest: string;
   private readonly timings: Readonly<Record<keyof typeof TIMINGS, number>>;
 
   constructor(
     private readonly host: FakeHost,
     private spec: Spec,
   ) {
+    this.digest = digestOf(spec);
     const { log, name } = host;
     const { sessionTimeoutMs = SESSION_MS, timings = TIMINGS } = host.options;
     this.timings = timings;
@@ -181,7 +183,7 @@ export class FakeDaemon {
         url: `http://${name}:9780`,
         labels: {},
         software: 'test',
-        file: digestOf(this.spec),
+        file: this.digest,
         ...(this.leaving && { leaving: true }),
       }),
       elect: (earlier) => this.election.join(earlier),
@@ -203,15 +205,16 @@ export class FakeDaemon {
   async reload(spec: Spec): Promise<void> {
     await this.executor.clearFailures();
     this.spec = spec;
+    this.digest = digestOf(spec);
     await this.membership.refresh();
     await this.propose('replace').catch((error: unknown) => this.host.log.error(String(error)));
   }
 
   private async propose(intent: 'start' | 'replace'): Promise<void> {
-    const { spec } = this;
+    const { spec, digest } = this;
     this.proposed = await proposeSpec(this.store, {
       spec,
-      digest: digestOf(spec),
+      digest,
       proposedBy: this.host.name,
       at: this.process.date().toISOString(),
       intent,

@@ -41,6 +41,8 @@ export class FakeStore implements Store {
   private readonly pending = new Set<Pending>();
   private readonly link: FakeLink;
   private readonly watches: Watches;
+  /** The server that it is connected to has lost the others: it answers by itself what it can, and does nothing. */
+  private stranded: object | undefined;
   private dialling = false;
   private greeting = false;
   /** Sending time of the newest request that was answered. */
@@ -59,7 +61,7 @@ export class FakeStore implements Store {
     readonly process: FakeProcess,
   ) {
     const { clock, log, random, latencyMs } = ensemble;
-    this.link = new FakeLink(clock, process, latencyMs);
+    this.link = new FakeLink(clock, process, (arrive) => ensemble.receive(arrive), latencyMs);
     this.watches = new Watches({ clock: process, log, random, connected: () => this.isConnected() });
   }
 
@@ -198,6 +200,21 @@ export class FakeStore implements Store {
     this.process.hear(() => this.dial());
   }
 
+  /**
+   * The server that the client is connected to is cut off from the others: for `ms` it answers what it can by itself
+   * (pings, reads), then it gives up and closes the connection. What it had heard of the client for the last `lagMs` it
+   * has not told the others yet.
+   */
+  strand(ms: number, lagMs: number): void {
+    if (this.session === undefined || this.current.kind !== 'connected' || this.stranded) return;
+    const stranded = {};
+    this.stranded = stranded;
+    this.ensemble.loseSight(this.session, lagMs);
+    this.ensemble.clock.after(ms, () => {
+      if (this.stranded === stranded) this.onReset('the server has lost the others');
+    });
+  }
+
   /** The next request is done, but the connection is reset before its answer arrives. */
   loseNextAnswer(): void {
     this.losingAnswer = true;
@@ -219,7 +236,7 @@ export class FakeStore implements Store {
 
   /** Events of watches on their way to this client. */
   notify(events: readonly WatchEvent[]): void {
-    if (this.process.dead || this.current.kind !== 'connected') return;
+    if (this.process.dead || this.current.kind !== 'connected' || this.stranded) return;
     const concerned = events.filter(({ type, path }) => {
       const data = type !== 'children-changed' && this.watched.has(`data ${path}`);
       return data || (type !== 'data-changed' && this.watched.has(`children ${path}`));
@@ -289,6 +306,7 @@ export class FakeStore implements Store {
 
   private endSession(session: string): void {
     this.link.send('request', () => {
+      if (this.stranded) return;
       this.ensemble.endSession(session);
       this.link.send('answer', () => this.finishClose?.());
     });
@@ -300,7 +318,7 @@ export class FakeStore implements Store {
     const sentAt = this.process.now();
     const { session } = this;
     this.link.send('request', () => {
-      if (session === undefined || !this.ensemble.touch(session)) return;
+      if (session === undefined || !this.serves(session)) return;
       this.hear(() => this.confirm(sentAt));
     });
     this.cancelPing = this.process.after(isolationTiming(this.timeoutMs).pingMs, () => this.ping());
@@ -332,6 +350,11 @@ export class FakeStore implements Store {
     return false;
   }
 
+  /** The server has a request of the session; false when it has closed the connection as the session is over. */
+  private serves(session: string): boolean {
+    return this.stranded !== undefined || this.ensemble.touch(session);
+  }
+
   /** Calls `arrive` with a message of the server's, unless it comes so late that the session may be over. */
   private hear(arrive: () => void): void {
     this.link.send('answer', () => {
@@ -342,6 +365,7 @@ export class FakeStore implements Store {
   /** Ends the present connection, whatever its state, and tries to make another. */
   private drop(why: string): void {
     this.link.abandon();
+    this.stranded = undefined;
     this.greeting = false;
     this.cancelGreeting();
     this.cancelPing();
@@ -377,13 +401,13 @@ export class FakeStore implements Store {
 
   private async read<T>(path: string, look: () => T): Promise<T> {
     checkPath(path);
-    return await this.request(path, () => ({ ok: true, value: look() }));
+    return await this.request(path, true, () => ({ ok: true, value: look() }));
   }
 
   private async write(operations: readonly WireOperation[]): Promise<readonly WireResult[]> {
     for (const { path } of operations) checkPath(path);
     const first = operations[0]?.path ?? '/';
-    return await this.request(first, (session) => {
+    return await this.request(first, false, (session) => {
       const applied = this.ensemble.apply(session, operations);
       if (applied.ok) return { ok: true, value: applied.results };
       return { ok: false, code: applied.code, path: operations[applied.index]?.path ?? first };
@@ -391,7 +415,7 @@ export class FakeStore implements Store {
   }
 
   /** `serve` is what the server does when the request reaches it. */
-  private request<T>(path: string, serve: (session: string) => Answer<T>): Promise<T> {
+  private request<T>(path: string, isRead: boolean, serve: (session: string) => Answer<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (then: () => void) => {
         if (!this.pending.delete(entry)) return;
@@ -405,7 +429,7 @@ export class FakeStore implements Store {
         fail,
         send: () => {
           entry.sent = true;
-          this.exchange(serve, (answer) =>
+          this.exchange(isRead, serve, (answer) =>
             answer.ok ? settle(() => resolve(answer.value)) : fail(answer.code, answer.path),
           );
         },
@@ -417,7 +441,11 @@ export class FakeStore implements Store {
     });
   }
 
-  private exchange<T>(serve: (session: string) => Answer<T>, onAnswer: (answer: Answer<T>) => void): void {
+  private exchange<T>(
+    isRead: boolean,
+    serve: (session: string) => Answer<T>,
+    onAnswer: (answer: Answer<T>) => void,
+  ): void {
     const { session } = this;
     if (session === undefined) return;
     const isLost = this.losingAnswer;
@@ -425,7 +453,7 @@ export class FakeStore implements Store {
     const sentAt = this.process.now();
     this.link.send('request', () => {
       // the server closes the connections of a session that is over
-      if (!this.ensemble.touch(session)) return;
+      if (!this.serves(session) || (this.stranded && !isRead)) return;
       const answer = serve(session);
       if (isLost) {
         this.onReset('the connection was reset before the answer');

@@ -20,6 +20,7 @@ export class FakeLink {
   constructor(
     private readonly clock: Clock,
     private readonly process: FakeProcess,
+    private readonly receive: (arrive: () => void) => void,
     private readonly latencyMs: () => number,
   ) {}
 
@@ -40,7 +41,9 @@ export class FakeLink {
       if (this.isReset) return;
       if (this.silent[direction]) this.held[direction].push(deliver);
       else if (direction === 'request') {
-        if (connection >= this.oldestServed) arrive(connection);
+        this.receive(() => {
+          if (connection >= this.oldestServed) arrive(connection);
+        });
       } else {
         this.process.hear(() => {
           if (connection === this.connection) arrive(connection);

@@ -44,6 +44,10 @@ export class FakeEnsemble {
   private readonly sessions = new Map<string, Session>();
   private sessionCount = 0;
   private serving = true;
+  private frozen = false;
+  /** Sessions whose time is over, in the order of their ends, while nobody sees to it. */
+  private readonly overdue: string[] = [];
+  private readonly unread: (() => void)[] = [];
 
   constructor(options: FakeEnsembleOptions) {
     this.clock = options.clock;
@@ -85,6 +89,29 @@ export class FakeEnsemble {
     this.stop();
     this.tree = new ZnodeTree();
     this.sessions.clear();
+    this.overdue.length = 0;
+  }
+
+  /** SIGSTOP of all servers: nothing is answered, and nobody is told. */
+  freeze(): void {
+    this.frozen = true;
+  }
+
+  get isFrozen(): boolean {
+    return this.frozen;
+  }
+
+  /** SIGCONT: sessions whose time is over end before anything is read that came meanwhile. */
+  thaw(): void {
+    this.frozen = false;
+    for (const id of this.overdue.splice(0)) if (this.serving) this.expire(id);
+    for (const arrive of this.unread.splice(0)) arrive();
+  }
+
+  /** A request reaches the servers. */
+  receive(arrive: () => void): void {
+    if (this.frozen) this.unread.push(arrive);
+    else arrive();
   }
 
   /** Ends a session now, as if its timeout had passed; its client learns it as a real one would. */
@@ -109,6 +136,12 @@ export class FakeEnsemble {
     return session !== undefined;
   }
 
+  /** Nothing is heard of the session from now on, and what was in the last `lagMs` is forgotten. */
+  loseSight(id: string, lagMs: number): void {
+    const session = this.sessions.get(id);
+    if (session !== undefined && this.serving) this.awaitExpiry(session, lagMs);
+  }
+
   /** Removes the session and its ephemerals. */
   endSession(id: string): void {
     this.sessions.get(id)?.cancelExpiry();
@@ -129,10 +162,13 @@ export class FakeEnsemble {
     this.clients.delete(client);
   }
 
-  private awaitExpiry(session: Session): void {
+  private awaitExpiry(session: Session, lagMs = 0): void {
     session.cancelExpiry();
-    const due = this.clock.now() + session.timeoutMs;
+    const due = this.clock.now() - lagMs + session.timeoutMs;
     const rounded = this.tickMs > 0 ? Math.ceil(due / this.tickMs) * this.tickMs : due;
-    session.cancelExpiry = this.clock.after(rounded - this.clock.now(), () => this.expire(session.id));
+    session.cancelExpiry = this.clock.after(rounded - this.clock.now(), () => {
+      if (this.frozen) this.overdue.push(session.id);
+      else this.expire(session.id);
+    });
   }
 }

@@ -1,5 +1,6 @@
 /** What a step may be: each kind with its weight, and how it is done. A kind that has no effect now answers false. */
 
+import { isolationTiming } from '../../src/shared/isolation-timing.ts';
 import { compare } from '../../src/shared/names.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
@@ -112,7 +113,7 @@ function mend(host: SimulatedHost, world: World): void {
 
 /** The operator changes znodes by hand; false when ZooKeeper refuses. */
 function byHand(world: World, ...operations: readonly WireOperation[]): boolean {
-  return world.ensemble.isServing && world.ensemble.apply(OPERATOR, operations).ok;
+  return world.ensemble.isServing && !world.ensemble.isFrozen && world.ensemble.apply(OPERATOR, operations).ok;
 }
 
 function intend(name: string, weight: number, state: 'cordoned' | 'draining'): Kind {
@@ -163,6 +164,16 @@ export const FAULTS: readonly Kind[] = [
     12,
     (host) => host.powered && !host.daemon,
     (host, world) => world.boot(host),
+  ),
+  onHost(
+    'second daemon of the same name',
+    2,
+    (host) => host.daemon?.membership.joined === true,
+    async (host, world) => {
+      const impostor = await world.impersonate(host);
+      await world.clock.advance(world.random.int(50, 500));
+      impostor.kill();
+    },
   ),
   onHost('pause', 5, runs, (host) => host.daemon?.process.pause()),
   onHost('continue', 10, isPaused, (host, world) =>
@@ -217,6 +228,33 @@ export const FAULTS: readonly Kind[] = [
       world.setWay(host, 'whole');
     },
   ),
+  onHost(
+    'server cut from the others',
+    3,
+    (host, { ensemble }) => host.daemon?.store.state.kind === 'connected' && host.way === 'whole' && ensemble.isServing,
+    (host, { random, scenario }) => {
+      const longest = isolationTiming(scenario.sessionTimeoutMs).touchLagMs;
+      host.daemon?.store.strand(random.int(100, 3_000), random.next() * longest);
+    },
+  ),
+  {
+    name: 'servers frozen',
+    weight: 1.5,
+    act: ({ ensemble }) => {
+      if (ensemble.isFrozen) return undefined;
+      ensemble.freeze();
+      return 'all servers';
+    },
+  },
+  {
+    name: 'servers thawed',
+    weight: 9,
+    act: ({ ensemble }) => {
+      if (!ensemble.isFrozen) return undefined;
+      ensemble.thaw();
+      return 'all servers';
+    },
+  },
   {
     name: 'no quorum',
     weight: 2,
@@ -360,6 +398,7 @@ export const FAULTS: readonly Kind[] = [
 
 /** Everything that is wrong is put right; `all`: units that failed, too. */
 export async function mendAll(world: World, all: boolean): Promise<void> {
+  world.ensemble.thaw();
   if (!world.ensemble.isServing) {
     await world.clock.advance(Math.max(0, (world.lostUntil ?? 0) - world.clock.now()));
     world.lostUntil = undefined;

@@ -12,6 +12,7 @@ export const INVARIANTS = {
   'INV-PLACEMENT': 'what is desired satisfies count, force, exclusive and enabled',
   'INV-KEEP':
     'nothing of ours but the guard acts on units when no daemon lives, and the guard only on units that may run once',
+  'INV-NAME': 'no second machine takes the place of a member that has the same host name',
   'INV-NO-BUG': 'nothing throws, and nothing is logged that only a bug explains',
   'INV-LIVE': 'once all faults are over, all is in order within a bounded time, and stays so',
 } as const;

@@ -45,14 +45,14 @@ async function main(): Promise<void> {
   const first = Number(values.seed ?? 1);
   const count = Number(values.seeds ?? (values.seed === undefined ? 1_000 : 1));
   const steps = Number(values.steps ?? 200);
+  const workers = Math.min(count, Number(values.workers ?? availableParallelism()));
   const begun = performance.now();
   const runs: Run[] = [];
-  if (values.verbose || count === 1) {
+  if (values.verbose || workers === 1) {
     for (let seed = first; seed < first + count; seed++) {
       runs.push(await simulate({ seed, steps, ...(values.verbose && { trace: (line: string) => console.log(line) }) }));
     }
   } else {
-    const workers = Math.min(count, Number(values.workers ?? availableParallelism()));
     const shares = Array.from({ length: workers }, (_, index) => ({
       first: first + index,
       count,
@@ -66,7 +66,11 @@ async function main(): Promise<void> {
 
 function follow(share: Share, end: number, onRun: (run: Run) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: { ...share, count: end } });
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: { ...share, count: end },
+      // most of what a run makes is short-lived: less often collected, it costs less
+      resourceLimits: { maxYoungGenerationSizeMb: 64 },
+    });
     worker.on('message', (run: Message) => onRun(run));
     worker.on('error', reject);
     worker.on('exit', () => resolve());

@@ -2,13 +2,12 @@
  * What was written as desired, and by whom: the history that stops and starts are judged by, and the rules that every
  * write must keep (INV-FENCE, INV-ORDER, INV-PLACEMENT, INV-NEEDLESS-MOVE). It looks at the data of the ensemble itself.
  */
-import type { Desired, Observed, Spec, Version } from '../../src/shared/model.ts';
+import type { Desired, MultiService, Observed, Spec, Version } from '../../src/shared/model.ts';
 import {
   decodeDesired,
   decodeEpoch,
   decodeHostIntent,
   decodeMember,
-  decodeObserved,
   decodeSpecRecord,
 } from '../../src/shared/payloads.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
@@ -35,6 +34,7 @@ export class Orders {
   /** What can be read of it. */
   private readonly placed = new Map<string, Desired>();
   private readonly applied = new Map<string, Version>();
+  private readonly machines = new Map<string, string>();
   private holder: { readonly session: string; readonly epoch: number } | undefined;
   /** What allows to take something away → until when it was true; infinity: it is true now. */
   private readonly grounds = new Map<string, number>();
@@ -49,6 +49,11 @@ export class Orders {
   /** What a host was told with this version. */
   at(host: string, version: Version): Desired | undefined {
     return this.history.get(host)?.get(keyOf(version));
+  }
+
+  /** What the host was told last. */
+  newestOf(host: string): Desired | undefined {
+    return this.newest.get(host);
   }
 
   /** The host was told to run the unit at some time. */
@@ -75,7 +80,7 @@ export class Orders {
       else if (name === undefined) continue;
       else if (folder === 'desired') written = this.onDesired(session, name, operation) || written;
       else if (folder === 'observed') this.onObserved(session, name, operation);
-      else if (folder === 'members') this.onMember(name, operation);
+      else if (folder === 'members') this.onMember(name, operation, operations);
       else if (folder === 'hosts') this.onIntent(name, operation);
     }
     if (written) this.checkPlacement();
@@ -110,8 +115,9 @@ export class Orders {
         `desired/${host} was written by session ${session}, the leader is ${this.holder?.session}`,
       );
     const before = this.newest.get(host);
+    const known = this.placed.get(host);
     if (operation.op === 'remove') {
-      if (before) this.judgeMove(host, before, undefined);
+      if (known) this.judgeMove(host, known, undefined);
       this.newest.delete(host);
       this.placed.delete(host);
       return true;
@@ -126,9 +132,9 @@ export class Orders {
       this.complain('INV-FENCE', `desired/${host} of epoch ${next.epoch} was written in epoch ${this.holder?.epoch}`);
     if (before && !isOlder(before, next))
       this.complain('INV-ORDER', `desired/${host} went from ${keyOf(before)} to ${keyOf(next)}`);
-    const known = this.history.get(host) ?? new Map<string, Desired>();
-    this.history.set(host, known.set(keyOf(next), next));
-    if (before) this.judgeMove(host, before, next);
+    const told = this.history.get(host) ?? new Map<string, Desired>();
+    this.history.set(host, told.set(keyOf(next), next));
+    if (known) this.judgeMove(host, known, next);
     this.newest.set(host, next);
     this.placed.set(host, next);
     return true;
@@ -137,24 +143,31 @@ export class Orders {
   private onObserved(session: string, host: string, operation: WireOperation): void {
     if (operation.op === 'remove') this.noteFailures(host, undefined);
     if (session === OPERATOR || (operation.op !== 'set' && operation.op !== 'create')) return;
-    const decoded = decodeObserved(operation.data, operation.path);
-    if (!decoded.ok) {
-      this.complain('INV-NO-BUG', decoded.problem);
-      return;
-    }
-    const { epoch, generation } = decoded.value;
+    // what a daemon writes is plain JSON; whether it is valid is tried elsewhere
+    const report: Observed = JSON.parse(operation.data.toString());
+    const { epoch, generation } = report;
     const before = this.applied.get(host);
-    if (before && isOlder(decoded.value, before))
+    if (before && isOlder(report, before))
       this.complain('INV-ORDER', `${host} obeys ${epoch}.${generation} after ${keyOf(before)}`);
     this.applied.set(host, { epoch, generation });
-    this.noteFailures(host, decoded.value);
+    this.noteFailures(host, report);
   }
 
   /** Someone is a member, or is none any more, or is leaving. */
-  private onMember(host: string, operation: WireOperation): void {
+  private onMember(host: string, operation: WireOperation, operations: readonly WireOperation[]): void {
     if (operation.op === 'check') return;
     const decoded = operation.op === 'remove' ? undefined : decodeMember(operation.data, operation.path);
+    const machine = decoded?.ok ? decoded.value.machineId : undefined;
+    const before = this.machines.get(host);
+    if (machine !== undefined && before !== undefined && this.replaces(host, operations) && machine !== before)
+      this.complain('INV-NAME', `${machine} took members/${host} from ${before}`);
+    if (machine !== undefined) this.machines.set(host, machine);
     this.ground(`away ${host}`, decoded === undefined || (decoded.ok && decoded.value.leaving === true));
+  }
+
+  /** The transaction puts one entry in the place of another. */
+  private replaces(host: string, operations: readonly WireOperation[]): boolean {
+    return operations.some(({ op, path }) => op === 'remove' && path === `/members/${host}`);
   }
 
   private onIntent(host: string, operation: WireOperation): void {
@@ -202,9 +215,15 @@ export class Orders {
     const placed = [...this.placed.values()].filter(({ units }) => units.some((each) => each.unit === unit));
     if (wanted !== undefined && placed.length > wanted) return true;
     if (service.type !== 'multi') return false;
-    const had = new Set(before.units.map((each) => each.unit));
-    // another instance of an exclusive template had to have the host
-    return service.exclusive && after.units.some((each) => each.service === service.name && !had.has(each.unit));
+    // another instance of an exclusive template had to have the host, as it could not stay where it was
+    return service.exclusive && this.isInNeed(service);
+  }
+
+  /** Something is wrong with an instance of the template, or with a host that had one. */
+  private isInNeed(service: MultiService): boolean {
+    const units = [...wantedOf(service).keys()];
+    const recent = [...this.grounds.keys()].filter((name) => this.held(name));
+    return recent.some((name) => !name.startsWith('failed ') || units.some((unit) => name.includes(` ${unit} `)));
   }
 
   private checkPlacement(): void {

@@ -25,8 +25,9 @@
  *    disabled or not declared, forced ones on their host only, and at most one of an exclusive template per host.
  * 9. INV-KEEP. Where no daemon runs nobody touches units but the guard, and the guard names only units with
  *    `isolation: stop`: the death or pause of a daemon alone touches no unit with `isolation: keep`.
- * 10. INV-NO-BUG. No unhandled rejection, no exception out of a timer, no log line that says that something is a bug.
- * 11. INV-LIVE. Once every fault is over, within a bounded time one daemon leads, the cluster is settled, every unit runs as
+ * 10. INV-NAME. While a daemon is a member, another machine with the same host name neither takes its place nor does anything.
+ * 11. INV-NO-BUG. No unhandled rejection, no exception out of a timer, no log line that says that something is a bug.
+ * 12. INV-LIVE. Once every fault is over, within a bounded time one daemon leads, the cluster is settled, every unit runs as
  *    often as its count and the hosts that may take it allow, and failed ones are excluded; and then nothing more is done.
  */
 import type { Service, Spec } from '../../src/shared/model.ts';
@@ -60,21 +61,23 @@ export interface Run {
 
 /** After all faults are over: brakes, pauses before restarts, time limits of units. */
 const SETTLE_MS = 240_000;
-const STABLE_MS = 12_000;
+const STABLE_MS = 5_000;
 /** A line that only a bug of ours explains. */
 const BUG = /\bbug\b|report this|a pass failed|listener/i;
 const MAX_VIOLATIONS = 5;
 
 /** Steps that are the passing of time, ms: at least, at most. */
 const WAITS = [
-  { weight: 30, min: 0, max: 10 },
-  { weight: 35, min: 10, max: 300 },
-  { weight: 25, min: 300, max: 2_000 },
-  { weight: 10, min: 2_000, max: 6_000 },
+  { weight: 42, min: 0, max: 10 },
+  { weight: 38, min: 10, max: 200 },
+  { weight: 16, min: 200, max: 1_500 },
+  { weight: 4, min: 1_500, max: 5_000 },
 ] as const;
 
 /** One run, from a cluster at rest to a cluster at rest. */
 export async function simulate(options: RunOptions): Promise<Run> {
+  // errors are common here, and their stacks costly: whoever replays a run sees them
+  Error.stackTraceLimit = options.trace ? 20 : 0;
   const simulation = new Simulation(options);
   const onUnhandled = (error: unknown) => simulation.complain('INV-NO-BUG', `unhandled: ${String(error)}`);
   process.on('unhandledRejection', onUnhandled);
@@ -108,6 +111,7 @@ class Simulation {
         this.note(`${host.name} asks: ${line}`);
         this.asked.onAsked(host, line, this.world.clock.now());
       },
+      onImpostor: (host, line) => this.complain('INV-NAME', `another machine with the name of ${host}: ${line}`),
       onLogged: (host, { level, message }) => this.onLogged(host, level, message),
       onSettled: () => this.asked.judge(),
     });
@@ -125,7 +129,7 @@ class Simulation {
   async run(): Promise<void> {
     const { world } = this;
     for (const host of world.hosts) await world.boot(host);
-    await world.clock.advance(5_000);
+    await world.clock.advance(3_000);
     for (let step = 0; step < this.options.steps && this.violations.length === 0; step++) await this.step(step);
     if (this.violations.length === 0) await this.finish();
   }
@@ -198,11 +202,13 @@ class Simulation {
     const all = random.chance(0.5);
     this.note(`all faults end${all ? ', failed units are mended' : ''}`);
     await mendAll(world, all);
-    await world.clock.advance(10_000);
+    await world.clock.advance(5_000);
     await mendAll(world, all);
     if (all)
       for (const host of world.hosts)
         for (const unit of this.failedOn(host)) host.fake.systemd.systemctl('reset-failed', unit);
+    const joined = () => world.hosts.every(({ daemon }) => daemon?.membership.joined);
+    await world.clock.until('every host to join', joined, SETTLE_MS);
     const last = world.propose(world.file(world.scenario.files.length - 1));
     await world.clock.finish('the last proposal', last);
     await world.clock.advance(1_000);
@@ -249,13 +255,40 @@ class Simulation {
     const node = world.ensemble.tree.get('/spec');
     const record = node && decodeSpecRecord(node.data, '/spec');
     if (!record?.ok) return 'there is no readable spec';
-    // a unit that ends again and again is never settled
-    if (!assignments.settled && !flapping) return 'the leader says that it is not settled';
+    // a unit that ends again and again is never settled, nor one whose script names one that is placed nowhere
+    if (!assignments.settled && !flapping && !this.waits())
+      return `the leader says that it is not settled (${this.unsettled()})`;
     for (const service of record.value.spec.services) {
       const wrong = this.disorderOf(service, record.value.spec, flapping);
       if (wrong !== undefined) return wrong;
     }
     return undefined;
+  }
+
+  /** A unit (this one) waits for another one that is placed nowhere. */
+  private waits(unit?: string): boolean {
+    return this.world.hosts.some(({ daemon }) =>
+      daemon?.executor.observed?.units.some(
+        (each) => (unit === undefined || each.unit === unit) && each.waiting?.includes('placed nowhere yet'),
+      ),
+    );
+  }
+
+  /** Where reports differ from orders. */
+  private unsettled(): string {
+    return this.world.hosts
+      .map(({ name, daemon, fake }) => {
+        const { epoch = 0, generation = 0, units = [], refused } = daemon?.executor.observed ?? {};
+        const told = this.orders
+          .newestOf(name)
+          ?.units.map(({ unit, withdrawn }) => `${unit}${withdrawn ? ' withdrawn' : ''}`);
+        const seen = units.map(
+          ({ unit, failure, waiting }) =>
+            `${unit} ${fake.systemd.state(unit).active} ${failure?.kind ?? ''} ${waiting ?? ''}`,
+        );
+        return `${name} ${epoch}.${generation} ${refused ?? ''} told ${told?.join(', ')}, reports ${seen.join(', ')}`;
+      })
+      .join('; ');
   }
 
   private disorderOf(service: Service, spec: Spec, flapping: boolean): string | undefined {
@@ -268,7 +301,7 @@ class Simulation {
       if (running.length > (count ?? world.hosts.length))
         return `${unit} runs ${running.length} times, wanted ${count}`;
       const exclusive = service.type === 'multi' && service.exclusive;
-      if (running.length < wanted && !exclusive && !flapping)
+      if (running.length < wanted && !exclusive && !flapping && !this.waits(unit))
         return `${unit} runs on ${running.length} hosts, ${wanted} wanted and possible (${cordoned} cordoned)`;
     }
     return undefined;

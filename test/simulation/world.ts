@@ -33,6 +33,8 @@ export interface SimulatedHost {
 export interface WorldHooks {
   onState(host: string, unit: string, active: ActiveState): void;
   onAsked(host: SimulatedHost, line: string): void;
+  /** What the daemon of another machine with the host's name asks its systemd for. */
+  onImpostor(host: string, line: string): void;
   onLogged(host: string, entry: LogEntry): void;
   onSettled(): void;
 }
@@ -48,7 +50,7 @@ export class World {
   constructor(
     readonly scenario: Scenario,
     readonly random: Random,
-    hooks: WorldHooks,
+    private readonly hooks: WorldHooks,
   ) {
     const { zookeeperMs, tickMs, sessionTimeoutMs, timings, systemdMs } = scenario;
     this.clock = new FakeClock({ files: false, onSettled: () => hooks.onSettled() });
@@ -94,6 +96,18 @@ export class World {
       host.confirmedAt = at;
     });
     this.applyWay(host);
+  }
+
+  /** Another machine with the host's name, and nothing running on it: its daemon. */
+  async impersonate(host: SimulatedHost): Promise<FakeDaemon> {
+    const { timings, sessionTimeoutMs } = this.scenario;
+    const other = new FakeHost(host.name, this.clock, this.ensemble, '/scripts-of-another', {
+      timings,
+      sessionTimeoutMs,
+      onAsked: (line) => this.hooks.onImpostor(host.name, line),
+    });
+    other.machineId = 'another-machine';
+    return other.boot(this.file(host.file));
   }
 
   /** The configuration file of this number. */
