@@ -25,6 +25,8 @@ interface At {
   readonly written?: readonly DesiredUnit[];
   /** The generation that it reports; undefined: there is no report. */
   readonly obeys?: number;
+  /** Default 1. */
+  readonly epoch?: number;
   readonly refused?: string;
   readonly leaving?: boolean;
   readonly up?: Readonly<Record<string, ActiveState>>;
@@ -42,7 +44,7 @@ function decide(hosts: Readonly<Record<string, At>>, everywhere = NOBODY, lost =
     if (at.obeys === undefined) continue;
     observed.set(host, {
       host,
-      epoch: 1,
+      epoch: at.epoch ?? 1,
       generation: at.obeys,
       ...(at.refused !== undefined && { refused: at.refused }),
       ...(at.leaving && { leaving: true }),
@@ -60,6 +62,7 @@ function decide(hosts: Readonly<Record<string, At>>, everywhere = NOBODY, lost =
     written,
     observed,
     hosts: live.map(([name, { state }]) => ({ name, state: state ?? 'ready', excluded: new Map() })),
+    unsure: NOBODY,
     everywhere,
   });
 }
@@ -104,7 +107,8 @@ describe('a unit with isolation: stop that moves', () => {
     ['has obeyed, but the unit is reloading', { written, up: { a: 'reloading' } }, WAITING],
     ['has obeyed, but the unit is in maintenance', { written, up: { a: 'maintenance' } }, WAITING],
     ['has not obeyed yet, though the unit is down', { written, obeys: WRITTEN - 1, up: {} }, WAITING],
-    ['obeys a later order of an earlier leader', { written, obeys: WRITTEN + 1, up: {} }, WAITING],
+    ['obeys an order of the same number of an earlier leader', { written, epoch: 0, up: {} }, WAITING],
+    ['obeys a later order than was written', { written, obeys: WRITTEN + 1, up: {} }, WAITING],
     ['refuses the order, though the unit is down', { written, refused: 'in doubt', up: {} }, WAITING],
     ['was not told to stop it yet, though the unit is down', { up: {} }, WAITING],
     ['is leaving, and the unit is down', { state: 'leaving', leaving: true, up: {} }, HANDED_OVER],
@@ -173,6 +177,9 @@ describe('a unit with isolation: stop that moves', () => {
     expect(words(both)).toEqual(['w1: -a', 'w2: -a', 'w3 gets a after w1 w2', 'w4 gets a after w1 w2']);
     const one = decide({ w1: { ...had, up: {} }, w2: { ...had, up: { a: 'active' } }, w3: gets, w4: gets });
     expect(words(one)).toEqual(['w2: -a', 'w3: a', 'w4 gets a after w2']);
+    const busy = { ...had, up: { a: 'active' } } as const;
+    const many = decide({ w1: busy, w2: busy, w3: gets, w4: gets, w5: busy });
+    expect(many.pending.map(({ to }) => to)).toEqual(['w3', 'w4']);
   });
 
   it('gives a higher count to others at once, but for the instance that still moves', () => {
@@ -225,6 +232,9 @@ it('what hosts are told is sorted by unit, and what waits by unit and host', () 
     ...['w1: a', 'w1: -b', 'w1: c', 'w1: -d', 'w1: e', 'w2: a'],
     ...['w2 gets b after w1', 'w2 gets d after w1'],
   ]);
+  const w3 = { wanted: [entry('b')], written: [] };
+  const others = decide({ w1: had, w2: { wanted: [entry('d')], written: [] }, w3 });
+  expect(others.pending.map(waits)).toEqual(['w3 gets b after w1', 'w2 gets d after w1']);
 });
 
 const HOSTS = ['w1', 'w2', 'w3', 'w4'];
@@ -325,7 +335,7 @@ class World {
 
   handOver(): HandOver {
     const { wanted, written, observed } = this;
-    return handOver({ wanted, written, observed, hosts: this.views(), everywhere: EVERYWHERE });
+    return handOver({ wanted, written, observed, hosts: this.views(), unsure: NOBODY, everywhere: EVERYWHERE });
   }
 
   lead(order: readonly string[], counts: Readonly<Record<string, number>>): void {
