@@ -17,6 +17,8 @@ export interface HandOverInput {
   readonly observed: ReadonlyMap<string, Observed>;
   /** One for each live or held host. */
   readonly hosts: readonly HostView[];
+  /** Live hosts that may obey an order other than the one that is written for them. */
+  readonly unsure: ReadonlySet<string>;
   /** Services with one instance on every host: their instances do not replace each other. */
   readonly everywhere: ReadonlySet<string>;
 }
@@ -52,7 +54,7 @@ export function handOver(input: HandOverInput): HandOver {
         !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input),
     );
     for (const [host, entry] of waiting) told.get(host)?.push({ ...entry, withdrawn: true });
-    const from = [...waiting.map(([host]) => host), ...strays(instances)].sort(compare);
+    const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
     const fresh = [...instances.wanted.keys()].filter((host) => !instances.written.has(host)).sort(compare);
     for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
       told.set(
@@ -118,10 +120,31 @@ function holds(host: string, unit: string, { written, observed }: HandOverInput)
   return !withdrawn || !obeyed;
 }
 
-/** Hosts on which a unit runs that may run once only, though nobody told them so by now. */
-function strays(instances: Instances): string[] {
+/** Hosts on which a unit runs, or for all we know may run, that may run once only, though nothing written says so. */
+function strays(instances: Instances, unsure: ReadonlySet<string>): string[] {
   if (!mayRunOnceOnly(instances)) return [];
-  return [...instances.up].filter((host) => !instances.wanted.has(host) && !instances.written.has(host));
+  const hosts = new Set([...instances.up, ...unsure]);
+  return [...hosts].filter((host) => !instances.wanted.has(host) && !instances.written.has(host));
+}
+
+/**
+ * Live hosts that may obey an order other than the one that is written for them: the one before a change whose leader is
+ * gone, or one that was spoilt or removed since. At the beginning of a term (`before` undefined) any host may; it does no
+ * more once it has said that it obeys what is written. What a leader writes during its term it knows.
+ */
+export function unsureHosts(
+  before: ReadonlySet<string> | undefined,
+  hosts: readonly string[],
+  written: ReadonlyMap<string, Desired>,
+  observed: ReadonlyMap<string, Observed>,
+): ReadonlySet<string> {
+  const obeys = (host: string): boolean => {
+    const report = observed.get(host);
+    const order = written.get(host);
+    if (!report) return false;
+    return report.epoch === 0 || (report.epoch === order?.epoch && report.generation === order.generation);
+  };
+  return new Set(hosts.filter((host) => (before === undefined || before.has(host)) && !obeys(host)));
 }
 
 function isUp({ active }: ObservedUnit): boolean {

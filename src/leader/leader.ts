@@ -12,7 +12,7 @@ import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
-import { type HandOver, handOver } from './hand-over.ts';
+import { type HandOver, handOver, unsureHosts } from './hand-over.ts';
 import { Historian } from './historian.ts';
 import { placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
@@ -59,6 +59,7 @@ export class Leader {
   private placement: Placement | undefined;
   private unsettledSince: number | undefined;
   private latest: Assignments | undefined;
+  private unsure: ReadonlySet<string> | undefined;
   private waitedFor = '';
   private passBegan = Number.NEGATIVE_INFINITY;
 
@@ -155,7 +156,9 @@ export class Leader {
   }
 
   private handOver(writer: DesiredWriter, placement: Placement, spec: Spec, roll: Roll): HandOver {
+    this.unsure = unsureHosts(this.unsure, roll.hosts, writer.written, this.view.observed.values);
     return handOver({
+      unsure: this.unsure,
       wanted: renderUnits(placement, spec, [...roll.hosts, ...roll.held]),
       written: writer.written,
       observed: this.view.observed.values,

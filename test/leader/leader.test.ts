@@ -482,6 +482,30 @@ describe('a leader that had lost its own session a moment ago', () => {
   });
 });
 
+describe('a unit that may run once only', () => {
+  const once = { ...one, isolation: 'stop' } as const;
+
+  it('is given to no host before one whose order was spoilt has said that it obeys the new one', async () => {
+    await begin(specOf(once), 'w1', 'w2');
+    const [holder] = holders('one.service', 'w1', 'w2');
+    if (holder === undefined) throw new Error('nobody has it');
+    const other = holder === 'w1' ? 'w2' : 'w1';
+    const obeyed = desired(holder);
+    if (!obeyed) throw new Error('no order');
+    // it is down for a moment, and nobody can read that its host was told to run it
+    await observe(holder, []);
+    await put(`/desired/${holder}`, 'nonsense');
+    const { epoch } = terms.at(-1) ?? { epoch: 0 };
+    terms.at(-1)?.resign('a test');
+    await clock.until('a new term', () => (terms.at(-1)?.epoch ?? 0) > epoch);
+    await put(`/hosts/${holder}`, encodeHostIntent({ host: holder, state: 'draining', since: '', why: '' }));
+    await clock.advance(20_000);
+    expect(units(other)).toEqual([]);
+    await observe(holder, []);
+    await clock.until('it to be placed', () => units(other).includes('one.service'));
+  });
+});
+
 describe('what a leader cannot read', () => {
   it('is reported and changes nothing: a member', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
