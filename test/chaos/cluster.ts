@@ -52,10 +52,11 @@ export class ChaosCluster {
     return this.lab.hosts.filter((host) => host.running);
   }
 
-  /** Where systemd says that the unit is active: hosts that are on, in order. */
+  /** Where systemd says that the unit is active: hosts that are on, in order. One that is being switched off says nothing. */
   async runsOn(unit: string): Promise<string[]> {
-    const views = await Promise.all(this.on.map((host) => viewUnits(host, [unit])));
-    return this.on.flatMap(({ name }, index) => (views[index]?.[0]?.active === 'active' ? [name] : []));
+    const hosts = this.on;
+    const views = await Promise.all(hosts.map((host) => viewUnits(host, [unit]).catch(() => undefined)));
+    return hosts.flatMap(({ name }, index) => (views[index]?.[0]?.active === 'active' ? [name] : []));
   }
 
   /** What the leader and all of systemd say at this moment. */
@@ -78,10 +79,9 @@ export class ChaosCluster {
 
   /** The name of the host that leads; undefined when none says so. */
   async leader(): Promise<string | undefined> {
-    const answers = await Promise.all(
-      this.on.map((host) => this.lab.http(host, '/assignments').catch(() => undefined)),
-    );
-    return this.on[answers.findIndex((answer) => answer?.status === 200)]?.name;
+    const hosts = this.on;
+    const answers = await Promise.all(hosts.map((host) => this.lab.http(host, '/assignments').catch(() => undefined)));
+    return hosts[answers.findIndex((answer) => answer?.status === 200)]?.name;
   }
 
   /** Whether a majority of the servers serves, under one leader. */
@@ -94,7 +94,7 @@ export class ChaosCluster {
   /** Writes the configuration file of every host, also of those that are off. */
   async writeFiles(changed: boolean): Promise<void> {
     const text = configuration(this.lab.quorum, changed);
-    await Promise.all(this.lab.hosts.map((host) => host.write(CONFIG_FILE, text)));
+    await Promise.all(this.lab.hosts.map((host) => writeFile(join(host.disk, CONFIG_FILE), text)));
   }
 
   /** The log that all units of all hosts write to. */

@@ -211,7 +211,7 @@ const handlers: Readonly<Record<FaultKind, Handler>> = {
   'unit-hangs-at-start': async ({ hosts, unit }, cluster) => {
     if (unit === undefined) throw new Error('no unit was chosen');
     const flagged = cluster.on;
-    await Promise.all(flagged.map((host) => raiseFlag(host, unit)));
+    await Promise.allSettled(flagged.map((host) => raiseFlag(host, unit)));
     await Promise.all(hosts.map((host) => fail(host, unit)));
     return { undo: () => lowerFlags(flagged, hosts, unit) };
   },
@@ -267,10 +267,10 @@ async function raiseFlag(host: Host, unit: string): Promise<void> {
   await host.mustSh('sh', '-c', `mkdir -p ${FLAGS} && touch ${FLAGS}/${unit}`);
 }
 
-/** Hosts that were switched off meanwhile have no flag any more. */
+/** Hosts that were, or are being, switched off have no flag any more. */
 async function lowerFlags(flagged: readonly Host[], failed: readonly Host[], unit: string): Promise<void> {
   const on = flagged.filter((host) => host.running);
-  await Promise.all(on.map((host) => host.mustSh('rm', '-f', `${FLAGS}/${unit}`)));
+  await Promise.allSettled(on.map((host) => host.mustSh('rm', '-f', `${FLAGS}/${unit}`)));
   await Promise.all(failed.map((host) => resetFailed(host, unit)));
 }
 

@@ -121,8 +121,13 @@ class ChaosRun {
     await this.#stillSettled(round);
     const taken: Host[] = [];
     const outcomes = await Promise.allSettled(round.faults.map((fault) => this.#fault(round, fault, taken)));
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? (outcome.value ?? []) : []));
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') continue;
+      // what was made all the same explains what is found
+      this.#faults.push(...made);
+      throw outcome.reason;
+    }
     if (made.length === 0) return undefined;
     const endedAt = Math.max(...made.map((fault) => fault.endedAt));
     const seen = await this.#settled().catch((error: unknown) => String(error));
