@@ -1,12 +1,12 @@
 /** The daemon: the only place where its parts are wired together. It holds no rule of its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { Executor } from './executor/executor.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
 import { UnitHistory } from './executor/unit-history.ts';
+import { listen } from './http/listen.ts';
 import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
 import { Election } from './leader/election.ts';
@@ -14,14 +14,15 @@ import { Leader } from './leader/leader.ts';
 import { objection, planChange } from './leader/plan.ts';
 import { delay, systemClock } from './shared/clock.ts';
 import { type Config, renderProblem } from './shared/config/config.ts';
+import { changedFixedParts } from './shared/config/fixed-parts.ts';
 import { loadConfig } from './shared/config/load-config.ts';
 import { leaderFinder } from './shared/find-leader.ts';
 import type { Logger } from './shared/log.ts';
 import { Membership } from './shared/membership.ts';
 import { decodeSpecRecord } from './shared/payloads.ts';
+import { describeConnection, describeState } from './shared/session-text.ts';
 import { readSnapshot } from './shared/snapshot.ts';
 import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
-import type { SessionState } from './shared/store.ts';
 import { SPEC } from './shared/znodes.ts';
 import { Diagnosis } from './shared/zookeeper/diagnosis.ts';
 import { askEnsemble } from './shared/zookeeper/ensemble.ts';
@@ -208,7 +209,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   });
 
   // first, because a port in use is how a second daemon of the same file on this machine finds out
-  await listen(http, initial);
+  await listen(http, { ...initial.http, file: initial.file });
   await executor.start();
   log.info(`servicewatcher ${software} on host ${host.name}, ZooKeeper ${servers.join(',')}${chroot}`);
 
@@ -222,7 +223,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         log.error(`${config.file} was not taken over: the configuration stays as it was`);
         return;
       }
-      warnAboutFixedParts(config, parsed.config, log);
+      for (const part of changedFixedParts(config, parsed.config))
+        log.warn(`${config.file}: \`${part}\` has changed and takes effect when the daemon is restarted`);
       await executor.clearFailures();
       config = parsed.config;
       await membership.refresh();
@@ -264,22 +266,6 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   };
 }
 
-/** All addresses means IPv6 and IPv4 alike, or IPv4 alone where the kernel has no IPv6. */
-async function listen(http: FastifyInstance, config: Config): Promise<void> {
-  const { host, port } = config.http;
-  try {
-    await http.listen({ port, host: host ?? '::' });
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (host === undefined && code === 'EAFNOSUPPORT') await http.listen({ port, host: '0.0.0.0' });
-    else if (code !== 'EADDRINUSE') throw error;
-    else
-      throw new Error(
-        `port ${port} (http.listen in ${config.file}) is in use: is another servicewatcher running on this host?`,
-      );
-  }
-}
-
 async function startEmbedded(config: Config, log: Logger) {
   log.info('running a ZooKeeper server of our own (zookeeper.quorum: embedded): for one host only');
   return startServer({
@@ -287,38 +273,4 @@ async function startEmbedded(config: Config, log: Logger) {
     clientPort: EMBEDDED_PORT,
     log: (line) => log.debug(`zookeeper: ${line}`),
   });
-}
-
-/** Settings that a running daemon cannot change. */
-function warnAboutFixedParts(before: Config, after: Config, log: Logger): void {
-  const parts: readonly (readonly [string, unknown, unknown])[] = [
-    ['zookeeper', before.zookeeper, after.zookeeper],
-    ['http', before.http, after.http],
-    ['host', before.host, after.host],
-    ['systemd', before.systemdBus, after.systemdBus],
-    ['state_dir', before.stateDir, after.stateDir],
-  ];
-  for (const [name, old, now] of parts) {
-    if (JSON.stringify(old) === JSON.stringify(now)) continue;
-    log.warn(`${after.file}: \`${name}\` has changed and takes effect when the daemon is restarted`);
-  }
-}
-
-function describeConnection(state: SessionState, why: string | undefined): string {
-  return why === undefined ? describeState(state) : `${describeState(state)}; ${why}`;
-}
-
-function describeState(state: SessionState): string {
-  switch (state.kind) {
-    case 'connected':
-      return `connected to ZooKeeper at ${state.server}, session ${state.session}, timeout ${state.timeoutMs} ms`;
-    case 'connecting':
-      return 'connecting to ZooKeeper';
-    case 'suspended':
-      return `the connection to ZooKeeper is in doubt: ${state.why}`;
-    case 'lost':
-      return `the ZooKeeper session ${state.session} has expired; a new one is being made`;
-    case 'closed':
-      return 'closed';
-  }
 }
