@@ -3,7 +3,7 @@
  * answers is no proof: it may be cut off from those that decide. So this writes: an answer to a write says that a quorum
  * stood behind it. And it counts from an earlier request: ZooKeeper's leader, which alone ends sessions, hears of a client
  * only with the next word of the server that the client talks to, every half tick; when a write that was sent
- * `touchLagMs` later has been answered, that word has arrived.
+ * `touchLagMs` after the answer to the earlier request has been answered, that word has arrived.
  */
 import type { Clock } from '../shared/clock.ts';
 import { claimEphemeral } from '../shared/ephemeral.ts';
@@ -22,14 +22,22 @@ export interface HeartbeatOptions {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** A timer may come so much early, ms: a beat that is sent before the lag is over proves less. */
+const GRAIN_MS = 2;
 /** Enough for the lag: requests are answered every sixth of the session, and beats come every twelfth. */
 const KEPT = 32;
+
+/** Times of a request and of its answer, ms of the clock. */
+interface Answered {
+  readonly sentAt: number;
+  readonly answeredAt: number;
+}
 
 export class Heartbeat {
   private on = false;
   private ended = false;
-  /** Sending times of requests that were answered in the present session, in order. */
-  private answered: number[] = [];
+  /** Requests that were answered in the present session, in the order of their sending. */
+  private answered: Answered[] = [];
   private timeoutMs: number;
   private session: string | undefined;
   /** Session in which our znode is known to be there. */
@@ -60,7 +68,7 @@ export class Heartbeat {
     if (!on) return;
     // what asks for it was read a moment ago, from a server that had been told by the others: proof enough to begin with.
     // In a young session the first request is the handshake, which ZooKeeper's leader has answered itself.
-    const heard = this.heardBy(this.options.clock.now()) ?? this.answered[0];
+    const heard = this.heardBy(this.options.clock.now()) ?? this.answered[0]?.sentAt;
     if (heard !== undefined && this.session !== undefined) this.options.onConfirmed(heard);
     this.beat();
   }
@@ -107,8 +115,8 @@ export class Heartbeat {
   }
 
   private note(sentAt: number): void {
-    this.answered.push(sentAt);
-    this.answered.sort((a, b) => a - b);
+    this.answered.push({ sentAt, answeredAt: this.options.clock.now() });
+    this.answered.sort((a, b) => a.sentAt - b.sentAt);
     if (this.answered.length > KEPT) this.answered.shift();
   }
 
@@ -122,10 +130,12 @@ export class Heartbeat {
       })
       .finally(() => {
         this.beating = undefined;
-        const { beatMs } = isolationTiming(this.timeoutMs);
+        const { clock } = this.options;
+        const { beatMs, touchLagMs } = isolationTiming(this.timeoutMs);
+        const next = Math.max(sentAt + beatMs - clock.now(), touchLagMs + GRAIN_MS);
         this.cancel();
         if (this.on && this.options.store.state.kind === 'connected')
-          this.cancel = this.options.clock.after(sentAt + beatMs - this.options.clock.now(), () => this.beat());
+          this.cancel = clock.after(next, () => this.beat());
       });
   }
 
@@ -140,7 +150,7 @@ export class Heartbeat {
   /** The newest request of which ZooKeeper's leader had been told when a request of `sentAt` came to it. */
   private heardBy(sentAt: number): number | undefined {
     const { touchLagMs } = isolationTiming(this.timeoutMs);
-    return this.answered.findLast((earlier) => earlier <= sentAt - touchLagMs);
+    return this.answered.findLast(({ answeredAt }) => answeredAt <= sentAt - touchLagMs)?.sentAt;
   }
 
   /** False when it is not certain that it was done: the next one will tell. */

@@ -274,11 +274,11 @@ describe('guards', () => {
     rig.guards.renew({ units: new Set([B, A]), until, sessionTimeoutMs: SESSION_MS });
     await rig.clock.advance(100);
     expect(rig.done).toEqual(['start 1']);
-    for (const units of [[A], [A, 'c.service'], [A, B, 'c.service']]) {
+    for (const units of [[A], [A, 'c.service'], [A, B], [A, B, 'c.service']]) {
       rig.guards.renew({ units: new Set(units), until, sessionTimeoutMs: SESSION_MS });
       await rig.clock.advance(100);
     }
-    expect(rig.seen.map(({ guard }) => guard.units.length)).toEqual([2, 1, 2, 3]);
+    expect(rig.seen.map(({ guard }) => guard.units.length)).toEqual([2, 1, 2, 2, 3]);
   });
 
   it('tell when they cover what they did not cover before, though it is for the second time', async () => {
@@ -354,10 +354,12 @@ describe('guards', () => {
 
   it('have names of their own, whichever process makes them', async () => {
     for (let process = 0; process < 3; process++) {
-      for (let i = 0; i < 5; i++) {
-        rig.renew([A]);
-        await rig.clock.advance(20);
+      rig.latencyMs = 0;
+      for (const units of [[A], [B], [A, B], [A], [B]]) {
+        rig.renew(units);
+        await rig.clock.advance(0);
       }
+      await rig.clock.advance(20);
       rig.restart();
       await rig.clock.until('the connection', () => rig.connection.connected);
     }
@@ -395,6 +397,46 @@ describe('guards', () => {
     expect(rig.done).toEqual(['start 1', 'start 2', 'end 1']);
   });
 
+  it('that came to be while the connection was broken are found and ended after the next one', async () => {
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    rig.systemd.disconnect();
+    const unit = `${GUARD_PREFIX}of-an-earlier-process.service`;
+    rig.systemd.guards.start({ unit, units: [A], afterMs: 5_000, stopMs: 1_000 });
+    rig.systemd.reconnect();
+    await rig.clock.until('the connection', () => rig.connection.connected);
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.done.slice(2, 3)).toEqual(['start 3']);
+    expect(rig.done.slice(3).sort()).toEqual(['end 1', 'end 2']);
+  });
+
+  it('that may have been started, though the call failed, are ended after the next one', async () => {
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    const start = rig.connection.startGuard.bind(rig.connection);
+    vi.spyOn(rig.connection, 'startGuard').mockImplementationOnce(async (guard) => {
+      await start(guard);
+      throw new Error('no answer in time');
+    });
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.done).toEqual(['start 1', 'start 2']);
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.done.slice(2, 3)).toEqual(['start 3']);
+    expect(rig.done.slice(3).sort()).toEqual(['end 1', 'end 2']);
+  });
+
+  it('that took too long give way to a newer wish', async () => {
+    rig.latencyMs = SLACK_MS;
+    rig.renew([A]);
+    await rig.clock.until('its start', () => rig.done.length === 1);
+    rig.renew([A, B]);
+    await rig.clock.advance(3_000);
+    expect(rig.seen.map(({ guard }) => guard.units)).toEqual([[A], [A, B]]);
+  });
+
   it('that could not be ended are ended after the next one, and the failure concerns nobody else', async () => {
     rig.renew([A]);
     await rig.clock.advance(300);
@@ -426,6 +468,8 @@ describe('guards', () => {
     rig.renew([A, B]);
     await rig.clock.advance(300);
     expect(rig.done).toEqual(['start 1']);
+    // what was under way has been waited for
+    expect(rig.guards.covers(A)).toBe(true);
   });
 });
 

@@ -1,0 +1,393 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Heartbeat } from '../../src/executor/heartbeat.ts';
+import { isolationTiming } from '../../src/shared/isolation-timing.ts';
+import { beatPath } from '../../src/shared/znodes.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { FakeProcess } from '../fakes/process.ts';
+import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+
+const SESSION_MS = 4_000;
+const { beatMs, touchLagMs, pingMs, stopAfterMs, suspectMs } = isolationTiming(SESSION_MS);
+const PATH = beatPath('w1');
+
+/** One host's heartbeat; what it says of its session is kept, and the servers' side of it beside that. */
+class Rig {
+  readonly clock = new FakeClock({ files: false });
+  readonly process = new FakeProcess(this.clock);
+  latencyMs = 1;
+  readonly ensemble = new FakeEnsemble({ clock: this.clock, latencyMs: () => this.latencyMs });
+  readonly store: FakeStore;
+  readonly heartbeat: Heartbeat;
+  readonly said: { readonly confirmedAt: number; readonly at: number; readonly session: string }[] = [];
+  /** Times at which a server carried out a beat. */
+  readonly beats: number[] = [];
+  /** Session → times at which a server heard of it; those of `greeted` were handled by the leader itself. */
+  readonly heard = new Map<string, number[]>();
+  readonly greeted = new Map<string, number[]>();
+  onSaid: (confirmedAt: number) => void = () => {};
+
+  constructor() {
+    const { clock, ensemble } = this;
+    ensemble.onApplied = (session, operations) => {
+      if (operations.some(({ op, path }) => path === PATH && op !== 'remove') && session === this.session)
+        this.beats.push(clock.now());
+    };
+    const touch = ensemble.touch.bind(ensemble);
+    vi.spyOn(ensemble, 'touch').mockImplementation((id) => {
+      add(this.heard, id, clock.now());
+      if (this.store.state.kind !== 'connected') add(this.greeted, id, clock.now());
+      return touch(id);
+    });
+    this.store = ensemble.connect({ sessionTimeoutMs: SESSION_MS, process: this.process });
+    this.heartbeat = new Heartbeat({
+      store: this.store,
+      host: 'w1',
+      clock: this.process,
+      sessionTimeoutMs: SESSION_MS,
+      onConfirmed: (confirmedAt) => {
+        this.said.push({ confirmedAt, at: clock.now(), session: this.session ?? 'none' });
+        this.onSaid(confirmedAt);
+      },
+    });
+  }
+
+  get session(): string | undefined {
+    const { state } = this.store;
+    return state.kind === 'connected' || state.kind === 'suspended' ? state.session : undefined;
+  }
+
+  async connected(): Promise<void> {
+    await this.clock.until('the session', () => this.store.state.kind === 'connected');
+  }
+}
+
+function add(to: Map<string, number[]>, id: string, at: number): void {
+  const all = to.get(id) ?? [];
+  all.push(at);
+  to.set(id, all);
+}
+
+describe('a heartbeat', () => {
+  let rig: Rig;
+  const ages = () => rig.said.map(({ confirmedAt, at }) => at - confirmedAt);
+
+  beforeEach(async () => {
+    rig = new Rig();
+    await rig.connected();
+  });
+
+  it('neither writes nor says anything while nobody needs it', async () => {
+    await rig.clock.advance(5_000);
+    expect([rig.beats, rig.said]).toEqual([[], []]);
+    expect(rig.ensemble.tree.get(PATH)).toBeUndefined();
+  });
+
+  it('begins, in a young session, with the time at which the handshake was sent', () => {
+    rig.heartbeat.need(true);
+    expect(rig.said.map(({ confirmedAt }) => confirmedAt)).toEqual([20]);
+  });
+
+  it('begins, later on, with the newest request that the leader must have heard of by now', async () => {
+    const began = rig.clock.now();
+    await rig.clock.advance(2 * pingMs + touchLagMs - 10);
+    rig.heartbeat.need(true);
+    expect(rig.said[0]?.confirmedAt).toBeCloseTo(began + pingMs);
+    rig.heartbeat.need(false);
+    await rig.clock.advance(20);
+    rig.said.length = 0;
+    rig.heartbeat.need(true);
+    expect(rig.said[0]?.confirmedAt).toBeCloseTo(began + 2 * pingMs);
+  });
+
+  it('begins with nothing before there is a session, and with the first proof of it then', async () => {
+    const early = new Rig();
+    early.heartbeat.need(true);
+    expect(early.said).toEqual([]);
+    await early.connected();
+    expect(early.said).toEqual([]);
+    await early.clock.until('a proof', () => early.said.length > 0);
+    expect(early.beats).toHaveLength(1);
+    expect(early.said[0]?.confirmedAt).toBe(0);
+  });
+
+  it('is one write every twelfth of the session timeout, a little more at most', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(20 * beatMs);
+    expect(rig.beats.length).toBeGreaterThanOrEqual(18);
+    expect(rig.beats.length).toBeLessThanOrEqual(21);
+    expect(rig.ensemble.tree.get(PATH)?.owner).toBe(rig.session);
+  });
+
+  it('says, with each answer, what was sent and answered a lag before the beat, and is never old', async () => {
+    rig.latencyMs = 5;
+    rig.heartbeat.need(true);
+    await rig.clock.advance(10_000);
+    const settled = rig.said.filter(({ at }) => at > 2_000);
+    expect(settled.length).toBeGreaterThan(20);
+    for (const { confirmedAt, at } of settled) {
+      // there and back it took 10 ms, once for what is proven and once for the proof
+      expect(at - confirmedAt).toBeGreaterThanOrEqual(touchLagMs + 20 - 1e-6);
+      expect(at - confirmedAt).toBeLessThan(touchLagMs + beatMs);
+    }
+  });
+
+  it('waits for the answer before it sends the next one', async () => {
+    let [underWay, most] = [0, 0];
+    const set = rig.store.set.bind(rig.store);
+    vi.spyOn(rig.store, 'set').mockImplementation((...request) => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      return set(...request).finally(() => {
+        underWay -= 1;
+      });
+    });
+    rig.latencyMs = 300;
+    rig.heartbeat.need(true);
+    await rig.clock.advance(10_000);
+    expect(rig.beats.length).toBeGreaterThanOrEqual(5);
+    expect(most).toBe(1);
+  });
+
+  it('says nothing any more when it is not needed, though a beat is under way', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    const { length } = rig.beats;
+    await rig.clock.until('the next beat', () => rig.beats.length > length);
+    const said = rig.said.length;
+    rig.heartbeat.need(false);
+    await rig.clock.advance(2_000);
+    expect([rig.beats.length, rig.said.length]).toEqual([length + 1, said]);
+  });
+
+  it('goes on when it is needed again', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    rig.heartbeat.need(false);
+    rig.heartbeat.need(true);
+    const said = rig.said.length;
+    await rig.clock.advance(2_000);
+    expect(rig.said.length - said).toBeGreaterThanOrEqual(5);
+  });
+
+  it('is not said twice because it is asked for twice', async () => {
+    rig.heartbeat.need(true);
+    rig.heartbeat.need(true);
+    expect(rig.said).toHaveLength(1);
+    await rig.clock.advance(10 * beatMs);
+    expect(rig.beats.length).toBeLessThanOrEqual(11);
+  });
+
+  it('proves, when a connection was lost and the session lives on, that it was taken up after the loss', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    rig.store.cut('reset');
+    const lostAt = rig.clock.now();
+    rig.said.length = 0;
+    await rig.clock.advance(1_000);
+    rig.store.heal();
+    await rig.connected();
+    expect(rig.said).toEqual([]);
+    await rig.clock.until('the next proof', () => rig.said.length > 0);
+    expect(rig.said[0]?.confirmedAt).toBe(lostAt);
+    expect(rig.clock.now() - lostAt).toBeLessThan(1_000 + 30);
+  });
+
+  it('goes on when an answer comes late, and when it never comes', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    for (const ms of [suspectMs - 700, suspectMs + 500]) {
+      rig.store.cut('answers');
+      await rig.clock.advance(200);
+      rig.said.length = 0;
+      await rig.clock.advance(ms);
+      expect(rig.said).toEqual([]);
+      rig.store.heal();
+      await rig.clock.advance(1_500);
+      expect(rig.said.length).toBeGreaterThanOrEqual(3);
+      expect(ages().at(-1)).toBeLessThan(2 * beatMs + touchLagMs);
+    }
+  });
+
+  it('says nothing of one session in another: neither what was heard of it, nor an answer that comes late', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    let answer = (_version: number) => {};
+    vi.spyOn(rig.store, 'set').mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    await rig.clock.advance(500);
+    rig.said.length = 0;
+    const { session } = rig;
+    if (session === undefined) throw new Error('there is no session');
+    rig.ensemble.expire(session);
+    await rig.clock.until('the loss', () => rig.store.state.kind === 'lost');
+    const lostAt = rig.clock.now();
+    await rig.connected();
+    expect(rig.session).not.toBe(session);
+    answer(7);
+    await rig.clock.advance(2_000);
+    expect(rig.said.length).toBeGreaterThanOrEqual(4);
+    for (const each of rig.said) expect(each.confirmedAt).toBeGreaterThanOrEqual(lostAt);
+    expect(rig.ensemble.tree.get(PATH)?.owner).toBe(rig.session);
+  });
+
+  it('makes its znode again when somebody removed it, and proves nothing until then', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    const person = rig.ensemble.connect();
+    await rig.clock.until('their session', () => person.state.kind === 'connected');
+    await rig.clock.finish('the removal', person.remove(PATH));
+    const removedAt = rig.clock.now();
+    const said = rig.said.length;
+    await rig.clock.until('the next one', () => rig.ensemble.tree.get(PATH) !== undefined);
+    expect(rig.said).toHaveLength(said);
+    expect(rig.clock.now() - removedAt).toBeLessThan(3 * beatMs);
+    await rig.clock.advance(1_000);
+    expect(rig.said.length).toBeGreaterThan(said);
+  });
+
+  it('takes over the znode that an earlier process of the host left', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    rig.process.kill();
+    const store = rig.ensemble.connect({ sessionTimeoutMs: SESSION_MS });
+    await rig.clock.until('the session', () => store.state.kind === 'connected');
+    const said: number[] = [];
+    const onConfirmed = (confirmedAt: number) => void said.push(confirmedAt);
+    const next = new Heartbeat({ store, host: 'w1', clock: rig.clock, sessionTimeoutMs: SESSION_MS, onConfirmed });
+    next.need(true);
+    await rig.clock.advance(1_000);
+    expect(rig.ensemble.tree.get(PATH)?.owner).toBe(store.state.kind === 'connected' && store.state.session);
+    expect(said.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('counts with the session timeout that was granted', async () => {
+    const store = rig.ensemble.connect({ sessionTimeoutMs: 3 * SESSION_MS });
+    await rig.clock.until('the session', () => store.state.kind === 'connected');
+    const beats: number[] = [];
+    rig.ensemble.onApplied = (_session, [operation]) => {
+      if (operation?.op === 'set' || operation?.path === beatPath('w2')) beats.push(rig.clock.now());
+    };
+    const options = { store, host: 'w2', clock: rig.clock, sessionTimeoutMs: SESSION_MS, onConfirmed: () => {} };
+    new Heartbeat(options).need(true);
+    await rig.clock.advance(30 * beatMs);
+    expect(beats.length).toBeLessThanOrEqual(11);
+    expect(beats.length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('ends with the daemon, and waits for what is under way', async () => {
+    rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    const { length } = rig.beats;
+    await rig.clock.until('the next beat', () => rig.beats.length > length);
+    const said = rig.said.length;
+    await rig.clock.finish('the end', rig.heartbeat.close());
+    rig.heartbeat.need(true);
+    await rig.clock.advance(2_000);
+    expect([rig.beats.length, rig.said.length]).toEqual([length + 1, said]);
+  });
+});
+
+describe('whatever becomes of messages, connections, sessions and the process', () => {
+  type Step =
+    | { readonly kind: 'wait' | 'latency'; readonly ms: number }
+    | { readonly kind: 'cut'; readonly how: 'silent' | 'requests' | 'answers' | 'reset' }
+    | { readonly kind: 'heal' | 'expire' | 'pause' | 'resume' | 'need' | 'need-not' | 'remove' };
+  const aStep: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant('wait'), ms: fc.integer({ min: 0, max: 1_500 }) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('latency'), ms: fc.integer({ min: 0, max: 400 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('cut'),
+        how: fc.constantFrom('silent', 'requests', 'answers', 'reset'),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('heal') }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('expire', 'pause', 'resume', 'need', 'need', 'need-not', 'remove'),
+      }),
+    },
+  );
+
+  function take(rig: Rig, step: Step): Promise<void> | undefined {
+    switch (step.kind) {
+      case 'wait':
+        return rig.clock.advance(step.ms);
+      case 'latency':
+        rig.latencyMs = step.ms;
+        return;
+      case 'cut':
+        rig.store.cut(step.how);
+        return;
+      case 'heal':
+        rig.store.heal();
+        return;
+      case 'expire':
+        if (rig.session !== undefined) rig.ensemble.expire(rig.session);
+        return;
+      case 'pause':
+        rig.process.pause();
+        return;
+      case 'resume':
+        rig.process.resume();
+        return;
+      case 'need':
+      case 'need-not':
+        if (!rig.process.paused) rig.heartbeat.need(step.kind === 'need');
+        return;
+      case 'remove':
+        rig.ensemble.apply('somebody', [{ op: 'remove', path: PATH, version: -1 }]);
+        return;
+    }
+  }
+
+  it('what is said is what the leader knew when the last beat came to it, though it hears of clients only after a lag', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(aStep, { minLength: 10, maxLength: 60 }), async (steps) => {
+        const rig = new Rig();
+        let needing = false;
+        rig.onSaid = (confirmedAt) => {
+          const session = rig.session ?? '';
+          // what is said when it begins rests on what was read, and not on a beat
+          const provenAt = needing ? rig.clock.now() : (rig.beats.at(-1) ?? Number.NEGATIVE_INFINITY);
+          const told = (rig.heard.get(session) ?? []).filter((at) => at <= provenAt - touchLagMs + 1e-6);
+          const greeted = (rig.greeted.get(session) ?? []).filter((at) => at <= provenAt);
+          const known = Math.max(Number.NEGATIVE_INFINITY, ...told, ...greeted);
+          if (confirmedAt > known + 1e-6)
+            throw new Error(
+              `${confirmedAt} is said at ${rig.clock.now()}, but the leader knows ${known} of ${session}`,
+            );
+        };
+        const failures: unknown[] = [];
+        const check = rig.onSaid;
+        rig.onSaid = (confirmedAt) => {
+          try {
+            check(confirmedAt);
+          } catch (error) {
+            failures.push(error);
+          }
+        };
+        for (const step of steps) {
+          needing = step.kind === 'need';
+          await take(rig, step);
+          needing = false;
+        }
+        rig.process.resume();
+        rig.store.heal();
+        rig.latencyMs = 1;
+        needing = true;
+        rig.heartbeat.need(true);
+        needing = false;
+        await rig.clock.advance(2 * SESSION_MS);
+        if (failures.length > 0) throw failures[0];
+        // and it comes round in the end
+        const last = rig.said.at(-1);
+        if (last === undefined || rig.clock.now() - last.confirmedAt > stopAfterMs / 2)
+          throw new Error(`nothing is said at ${rig.clock.now()}, but ${last?.confirmedAt} at ${last?.at}`);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
