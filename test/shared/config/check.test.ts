@@ -38,8 +38,8 @@ describe('a right file', () => {
     expect(out.replace(/sha256:[0-9a-f]{64}/, 'DIGEST')).toBe(
       [
         `${EXAMPLE}: ok`,
-        'services: 3 (1 global, 1 shared, 1 multi; 1 disabled)',
-        'units: 5',
+        'services: 4 (1 global, 2 shared, 1 multi; 2 disabled)',
+        'units: 6',
         'zookeeper: zk1.example.org:2181,zk2.example.org:2181,zk3.example.org:2181, below /servicewatcher',
         'spec: DIGEST',
         '',
