@@ -115,6 +115,14 @@ describe('a host', () => {
     expect(told).toEqual(['extended', 'sure']);
   });
 
+  it('is cut off when its time is over before it has joined, whatever was proved meanwhile', async () => {
+    await clock.advance(1_000);
+    isolation.prove(clock.now());
+    await clock.advance(stopAfterMs - 1_000);
+    expect(words()).toBe('isolated');
+    expect(told).toEqual(['isolated']);
+  });
+
   it('asks the clock, and not its timers, which come late in a process that was frozen', async () => {
     join();
     process.pause();

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type HandOver, handOver, type PendingHandOver } from '../../src/leader/hand-over.ts';
+import { type HandOver, handOver, type PendingHandOver, unsureHosts } from '../../src/leader/hand-over.ts';
 import type { HostState, HostView, Placement } from '../../src/leader/placement.ts';
 import { differs, renderUnits } from '../../src/leader/render.ts';
 import type { ActiveState, Desired, DesiredUnit, Isolation, Observed, Service } from '../../src/shared/model.ts';
@@ -35,7 +35,10 @@ interface At {
 const WRITTEN = 5;
 
 /** The hand-over among these hosts; those of `lost` are members no more. */
-function decide(hosts: Readonly<Record<string, At>>, everywhere = NOBODY, lost = NOBODY): HandOver {
+function decide(
+  hosts: Readonly<Record<string, At>>,
+  { everywhere = NOBODY, lost = NOBODY, unsure = NOBODY }: Readonly<Record<string, ReadonlySet<string>>> = {},
+): HandOver {
   const all = Object.entries(hosts);
   const written = new Map<string, Desired>();
   const observed = new Map<string, Observed>();
@@ -62,7 +65,7 @@ function decide(hosts: Readonly<Record<string, At>>, everywhere = NOBODY, lost =
     written,
     observed,
     hosts: live.map(([name, { state }]) => ({ name, state: state ?? 'ready', excluded: new Map() })),
-    unsure: NOBODY,
+    unsure,
     everywhere,
   });
 }
@@ -130,7 +133,7 @@ describe('a unit with isolation: stop that moves', () => {
 
   it('is given to its new host at once when the old one is lost, whatever it said last', () => {
     const w1 = { written: [entry('a')], obeys: WRITTEN, up: { a: 'active' } } as const;
-    const told = decide({ w1, w2: { wanted: [entry('a')], written: [] } }, NOBODY, new Set(['w1']));
+    const told = decide({ w1, w2: { wanted: [entry('a')], written: [] } }, { lost: new Set(['w1']) });
     expect(words(told)).toEqual(HANDED_OVER);
   });
 
@@ -144,6 +147,13 @@ describe('a unit with isolation: stop that moves', () => {
   it('stays with the host that has it, though somebody started it elsewhere by hand', () => {
     const w2 = { wanted: [entry('a')], written: [entry('a')] };
     expect(words(decide({ w1: { written: [], obeys: WRITTEN, up: { a: 'active' } }, w2 }))).toEqual(['w2: a']);
+  });
+
+  it('waits for a host of which nobody knows what it obeys, though nothing says that it has the unit', () => {
+    const w2 = { wanted: [entry('a')], written: [] };
+    const w3 = { wanted: [entry('b')], written: [entry('b')] };
+    const unsure = new Set(['w1', 'w2', 'w3']);
+    expect(words(decide({ w1: {}, w2, w3 }, { unsure }))).toEqual(['w3: b', 'w2 gets a after w1 w3']);
   });
 
   it('is told to its old host as it was when it comes back before it was given away', () => {
@@ -200,6 +210,11 @@ describe('a unit with isolation: keep that moves', () => {
     expect(move({ state, written: [withdrawn('a', 'keep')], up: {} }, {}, 'keep')).toEqual(HANDED_OVER);
   });
 
+  it('does not wait for a host of which nobody knows what it obeys', () => {
+    const w2 = { wanted: [entry('a', 'keep')], written: [] };
+    expect(words(decide({ w1: {}, w2 }, { unsure: new Set(['w1']) }))).toEqual(['w2: a']);
+  });
+
   it('does not wait for a host on which somebody started it by hand', () => {
     const w2 = { wanted: [entry('a', 'keep')], written: [] };
     expect(words(decide({ w1: { written: [], obeys: WRITTEN, up: { a: 'active' } }, w2 }))).toEqual(['w2: a']);
@@ -220,7 +235,7 @@ describe('a service that runs everywhere', () => {
       w1: { state: 'draining', written: [entry('g', isolation)], obeys: WRITTEN, up: { g: 'active' } },
       w2: { wanted: [entry('g', isolation)], written: [], obeys: WRITTEN },
     } as const;
-    expect(words(decide(hosts, new Set(['g'])))).toEqual(['w2: g']);
+    expect(words(decide(hosts, { everywhere: new Set(['g']) }))).toEqual(['w2: g']);
   });
 });
 
@@ -235,6 +250,29 @@ it('what hosts are told is sorted by unit, and what waits by unit and host', () 
   const w3 = { wanted: [entry('b')], written: [] };
   const others = decide({ w1: had, w2: { wanted: [entry('d')], written: [] }, w3 });
   expect(others.pending.map(waits)).toEqual(['w3 gets b after w1', 'w2 gets d after w1']);
+});
+
+describe('what a host obeys', () => {
+  const written = new Map([['w1', { host: 'w1', epoch: 2, generation: 7, spec: SPEC, units: [] }]]);
+  const says = (epoch: number, generation: number) => new Map([['w1', { host: 'w1', epoch, generation, units: [] }]]);
+  const table: readonly (readonly [string, ReadonlyMap<string, Observed>, boolean])[] = [
+    ['it has not reported', new Map(), false],
+    ['it says that it obeys what is written', says(2, 7), true],
+    ['it obeys an earlier order', says(2, 6), false],
+    ['it obeys an order of another epoch', says(1, 7), false],
+    ['it has never obeyed an order', says(0, 0), true],
+  ];
+  it.each(table)('at the beginning of a term, when %s', (_what, observed, isKnown) => {
+    expect(unsureHosts(undefined, ['w1'], written, observed)).toEqual(new Set(isKnown ? [] : ['w1']));
+    expect(unsureHosts(new Set(['w1']), ['w1'], written, observed)).toEqual(new Set(isKnown ? [] : ['w1']));
+    // what was written during the term is known
+    expect(unsureHosts(new Set(), ['w1'], written, observed)).toEqual(new Set());
+  });
+
+  it('is not known when nothing is written for it any more, and concerns nobody when it is lost', () => {
+    expect(unsureHosts(undefined, ['w1'], new Map(), says(2, 7))).toEqual(new Set(['w1']));
+    expect(unsureHosts(new Set(['w1']), [], written, says(2, 6))).toEqual(new Set());
+  });
 });
 
 const HOSTS = ['w1', 'w2', 'w3', 'w4'];
@@ -258,6 +296,7 @@ interface Real {
 type Step =
   | { readonly kind: 'lead'; readonly order: readonly string[]; readonly counts: Readonly<Record<string, number>> }
   | { readonly kind: 'accept' | 'work' | 'report'; readonly host: string }
+  | { readonly kind: 'succeed'; readonly spoilt: readonly string[] }
   | { readonly kind: 'become'; readonly host: string; readonly state: Real['state'] };
 
 /** Hosts that take orders, carry them out and report when they like, and a leader that writes what `handOver` says. */
@@ -270,6 +309,7 @@ class World {
   pending: readonly PendingHandOver[] = [];
   wanted: ReadonlyMap<string, readonly DesiredUnit[]> = new Map();
   private generation = 0;
+  private unsure: ReadonlySet<string> | undefined;
 
   at(host: string): Real {
     const real = this.hosts.get(host);
@@ -290,6 +330,9 @@ class World {
         return;
       case 'report':
         this.report(step.host);
+        return;
+      case 'succeed':
+        this.succeed(step.spoilt);
         return;
       case 'become':
         this.become(step.host, step.state);
@@ -335,11 +378,20 @@ class World {
 
   handOver(): HandOver {
     const { wanted, written, observed } = this;
-    return handOver({ wanted, written, observed, hosts: this.views(), unsure: NOBODY, everywhere: EVERYWHERE });
+    return handOver({
+      wanted,
+      written,
+      observed,
+      hosts: this.views(),
+      unsure: this.unsure ?? NOBODY,
+      everywhere: EVERYWHERE,
+    });
   }
 
   lead(order: readonly string[], counts: Readonly<Record<string, number>>): void {
     for (const [host, { state }] of this.hosts) if (state === 'lost') this.written.delete(host);
+    const live = this.views().map(({ name }) => name);
+    this.unsure = unsureHosts(this.unsure, live, this.written, this.observed);
     this.wanted = this.render(order, counts);
     const told = this.handOver();
     this.pending = told.pending;
@@ -350,9 +402,15 @@ class World {
       this.written.set(host, { host, epoch: 1, generation: this.generation, spec: SPEC, units });
   }
 
+  /** The next leader, which knows what is written and reported; the orders of some hosts cannot be read any more. */
+  private succeed(spoilt: readonly string[]): void {
+    this.unsure = undefined;
+    for (const host of spoilt) this.written.delete(host);
+  }
+
   private accept(host: string): void {
     const real = this.at(host);
-    if (real.state !== 'lost') real.obeyed = this.written.get(host);
+    if (real.state !== 'lost') real.obeyed = this.written.get(host) ?? real.obeyed;
   }
 
   private work(host: string): void {
@@ -392,6 +450,13 @@ const anOrder = fc.shuffledSubarray(HOSTS, { minLength: HOSTS.length });
 const aStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('lead'), order: anOrder, counts: fc.constant(COUNTS) }) },
   { weight: 9, arbitrary: fc.record({ kind: fc.constantFrom('accept', 'work', 'report'), host: aHost }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('succeed'),
+      spoilt: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.subarray(HOSTS) }),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
