@@ -10,6 +10,7 @@ import type { Store } from '../shared/store.ts';
 import { Guards } from './guards.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Isolation } from './isolation.ts';
+import { StopTimes } from './stop-times.ts';
 import type { Systemd } from './systemd.ts';
 
 export interface LeaseOptions {
@@ -30,11 +31,13 @@ export class Lease {
   private readonly isolation: Isolation;
   private readonly guards: Guards;
   private readonly heartbeat: Heartbeat;
+  private readonly stopTimes: StopTimes;
   private saidIsolated = false;
   private ended = false;
 
   constructor(private readonly options: LeaseOptions) {
     const { store, clock, log, host, systemd, sessionTimeoutMs, onChange } = options;
+    this.stopTimes = new StopTimes(systemd, log);
     this.guards = new Guards({ systemd, clock, log, onChange });
     this.isolation = new Isolation(store, clock, sessionTimeoutMs, {
       onChange: () => this.onIsolation(),
@@ -95,7 +98,9 @@ export class Lease {
     const units = this.options.runOnce();
     this.heartbeat.need(units.size > 0);
     const { until, sessionTimeoutMs, sure } = this.isolation;
-    if (sure) this.guards.renew({ units, until, sessionTimeoutMs });
+    if (!sure) return;
+    this.guards.renew({ units, until, sessionTimeoutMs });
+    this.stopTimes.check(units, sessionTimeoutMs);
   }
 
   /** The units are down: nothing is to be guarded any more. */

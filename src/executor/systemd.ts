@@ -96,6 +96,8 @@ export interface Systemd {
   resetFailed(unit: string): Promise<void>;
   /** systemd forgets it (`success`, `none`) soon after a unit has become inactive; a failed one keeps it. */
   exitInfo(unit: string): Promise<ExitInfo>;
+  /** How long a unit may take to stop before systemd kills it (TimeoutStopSec), ms; Infinity: it is never killed. */
+  stopTimeoutMs(unit: string): Promise<number>;
   /**
    * Starts a transient `Type=oneshot` service and awaits the end of its start job, which is the end of the command. One of
    * the same name that is left from before is stopped or reset first. When aborted, it is stopped, then this rejects.

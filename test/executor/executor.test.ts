@@ -530,6 +530,7 @@ describe('an executor whose jobs systemd does not carry out', () => {
       stop: (name, deadlineMs, signal) => systemd.stop(name, deadlineMs, signal),
       resetFailed: (name) => systemd.resetFailed(name),
       exitInfo: (name) => systemd.exitInfo(name),
+      stopTimeoutMs: (name) => systemd.stopTimeoutMs(name),
       run: (command, signal) => systemd.run(command, signal),
       startGuard: (guard) => systemd.startGuard(guard),
       endGuard: (name) => systemd.endGuard(name),

@@ -105,6 +105,7 @@ export class FakeHost {
         return systemd.resetFailed(unit);
       },
       exitInfo: (unit) => systemd.exitInfo(unit),
+      stopTimeoutMs: (unit) => systemd.stopTimeoutMs(unit),
       run: (command, signal) => {
         ask(`run ${command.unit}`);
         return systemd.run(command, signal);

@@ -104,6 +104,10 @@ export class FakeConnection implements Systemd {
     );
   }
 
+  async stopTimeoutMs(unit: string): Promise<number> {
+    return await this.#call(() => this.#systemd.stopTimeoutMs(checked(unit)));
+  }
+
   async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {
     checked(command.unit);
     signal.throwIfAborted();

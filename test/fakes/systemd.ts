@@ -186,6 +186,11 @@ export class FakeSystemd {
     return this.#load(real, this.#fileOf(real)?.script ?? STEADY).stop();
   }
 
+  /** TimeoutStopSec of the unit's file. */
+  stopTimeoutMs(name: string): number {
+    return (this.#fileOf(this.#realName(name))?.script ?? STEADY).stopTimeoutMs;
+  }
+
   resetFailed(name: string): void {
     this.unit(name)?.resetFailed();
   }

@@ -16,7 +16,7 @@ import {
 import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
-import { decodeJobRemoved, decodeListed, decodePath, exitCode, number, text } from './decode.ts';
+import { decodeJobRemoved, decodeListed, decodePath, exitCode, milliseconds, number, text } from './decode.ts';
 import { guardUnit } from './guard.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
@@ -112,6 +112,12 @@ class SystemdOverDBus implements Systemd {
       ),
     );
     return { result: text(result, 'Result'), code: exitCode(code), status: number(status, 'ExecMainStatus') };
+  }
+
+  async stopTimeoutMs(unit: string): Promise<number> {
+    const path = unitPath(checked(unit));
+    const body = await this.#call(path, PROPERTIES, 'Get', 'ss', [`${SYSTEMD}.Service`, 'TimeoutStopUSec']);
+    return milliseconds(variantValue(body[0]), 'TimeoutStopUSec');
   }
 
   async run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome> {

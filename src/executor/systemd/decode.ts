@@ -84,6 +84,13 @@ export function number(value: unknown, member: string): number {
   throw unexpected(member);
 }
 
+/** A time span of systemd (microseconds, uint64; the highest value is infinity) in ms; else an Error naming the message. */
+export function milliseconds(value: unknown, member: string): number {
+  if (value === 0xffff_ffff_ffff_ffffn) return Number.POSITIVE_INFINITY;
+  if (typeof value === 'bigint' || typeof value === 'number') return Number(value) / 1000;
+  throw unexpected(member);
+}
+
 function array(value: unknown, member: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
   throw unexpected(member);

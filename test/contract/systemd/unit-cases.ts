@@ -40,6 +40,12 @@ export function unitCases(rig: () => Rig): void {
     );
   });
 
+  it('tells how long a unit may take to stop', async () => {
+    await rig().define({ 'brief.service': { stopTimeoutMs: 1_500 }, 'usual.service': {} });
+    expect(await watched.systemd.stopTimeoutMs('brief.service')).toBe(1_500);
+    expect(await watched.systemd.stopTimeoutMs('usual.service')).toBe(90_000);
+  });
+
   it('lists nothing when asked for nothing', async () => {
     expect(await watched.systemd.list([])).toEqual([]);
   });
