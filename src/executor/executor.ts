@@ -352,7 +352,9 @@ export class Executor {
   }
 
   private stillDesired(unit: DesiredUnit, scriptHasRun: boolean): boolean {
-    if (this.ended || (unit.isolation === 'stop' && !this.lease.cleared.has(unit.unit))) return false;
+    // what systemd was asked for already is given up only when it must be: not because the lease is about to be extended
+    const mayRun = scriptHasRun ? !this.lease.isolated : this.lease.cleared.has(unit.unit);
+    if (this.ended || (unit.isolation === 'stop' && !mayRun)) return false;
     const now = this.orders.desired?.units.find((candidate) => candidate.unit === unit.unit);
     if (now === undefined || now.withdrawn || valuesKey(now) !== valuesKey(unit)) return false;
     // a script that hangs and was mended must not keep the mended one from running
