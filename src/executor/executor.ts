@@ -14,11 +14,11 @@ import { MemoryKeeper } from './memory-keeper.ts';
 import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
-import { report } from './report.ts';
 import { StopFailures } from './stop-failures.ts';
 import { Survey } from './survey.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';
-import { failureEvents, type UnitEvents } from './unit-events.ts';
+import { Teller } from './teller.ts';
+import type { UnitEvents } from './unit-events.ts';
 import { UnitJobs } from './unit-jobs.ts';
 import { UnitTable } from './unit-table.ts';
 
@@ -59,9 +59,9 @@ export class Executor {
   private readonly orders: Orders;
   private readonly lease: Lease;
   private readonly stopFailures: StopFailures;
+  private readonly teller: Teller;
 
   private last: Diff | undefined;
-  private latestReport: Observed | undefined;
   private ended = false;
   private leaving = false;
   private readonly keeper: MemoryKeeper;
@@ -134,6 +134,16 @@ export class Executor {
         return this.keeper.saved;
       },
     });
+    this.teller = new Teller({
+      host,
+      table: this.table,
+      orders: this.orders,
+      jobs: this.jobs,
+      stopFailures: this.stopFailures,
+      publisher: this.publisher,
+      metrics: options.metrics,
+      events: options.events,
+    });
   }
 
   /** Recalls what was ours before, then begins to watch. */
@@ -168,7 +178,7 @@ export class Executor {
 
   /** The latest report, as others see it in `observed/<host>`. */
   get observed(): Observed | undefined {
-    return this.latestReport;
+    return this.teller.latest;
   }
 
   /** Clears every failure of the spec's units on this host, as a reload does: they take part again. */
@@ -291,39 +301,8 @@ export class Executor {
     return decision;
   }
 
-  private tell(decision: Diff): void {
-    const units = this.orders.desired?.units ?? [];
-    const desired = new Set(units.map((unit) => unit.unit));
-    const byState = new Map<ActiveState, number>();
-    for (const unit of desired) {
-      const active = this.table.states.get(unit)?.active ?? 'inactive';
-      byState.set(active, (byState.get(active) ?? 0) + 1);
-    }
-    this.options.metrics.units(byState);
-    // before systemd has told everything once there is nothing to report
-    if (!this.surveyor.complete) return;
-    const before = this.latestReport;
-    this.latestReport = report({
-      host: this.options.host,
-      applied: this.orders.applied,
-      refused: this.orders.refused ?? this.doubt(),
-      desired,
-      declared: this.orders.declared,
-      states: this.table.states,
-      memory: this.table.memory,
-      waiting: decision.waiting,
-      stopping: new Set([...this.jobs.stopping, ...this.stopFailures.undecided]),
-      ending: this.ending(units),
-      leaving: this.leaving,
-    });
-    this.publisher.publish(this.latestReport);
-    for (const event of failureEvents(before, this.latestReport, desired)) this.options.events.record(event);
-  }
-
-  /** Units with something under way that are not to run here any more. */
-  private ending(desired: readonly DesiredUnit[]): ReadonlySet<string> {
-    const wanted = new Set(desired.flatMap(({ unit, withdrawn }) => (withdrawn || this.leaving ? [] : [unit])));
-    return new Set([...this.jobs.busy, ...this.jobs.stopping].filter((unit) => !wanted.has(unit)));
+  private tell({ waiting }: Diff): void {
+    this.teller.tell({ waiting, leaving: this.leaving, doubt: this.doubt(), complete: this.surveyor.complete });
   }
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */
@@ -340,7 +319,7 @@ export class Executor {
   }
 
   private tickMs(): number {
-    const anyFailed = this.latestReport?.units.some((unit) => unit.failure) ?? false;
+    const anyFailed = this.teller.latest?.units.some((unit) => unit.failure) ?? false;
     return anyFailed ? Math.min(this.options.failedLoopTickMs, this.options.loopTickMs) : this.options.loopTickMs;
   }
 

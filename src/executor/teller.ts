@@ -1,0 +1,85 @@
+/** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
+import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
+import type { ExecutorMetrics } from './executor.ts';
+import type { Orders } from './orders.ts';
+import type { Publisher } from './publisher.ts';
+import { report } from './report.ts';
+import type { StopFailures } from './stop-failures.ts';
+import { failureEvents, type UnitEvents } from './unit-events.ts';
+import type { UnitJobs } from './unit-jobs.ts';
+import type { UnitTable } from './unit-table.ts';
+
+export interface TellerOptions {
+  readonly host: string;
+  readonly table: UnitTable;
+  readonly orders: Orders;
+  readonly jobs: UnitJobs;
+  readonly stopFailures: StopFailures;
+  readonly publisher: Publisher;
+  readonly metrics: ExecutorMetrics;
+  readonly events: UnitEvents;
+}
+
+/** What only the executor knows at the moment. */
+export interface Situation {
+  /** Desired units that are not started yet, and why. */
+  readonly waiting: ReadonlyMap<string, string>;
+  /** The daemon is stopping, and its units with it. */
+  readonly leaving: boolean;
+  /** Why the leader must write the order anew. */
+  readonly doubt: string | undefined;
+  /** systemd has told everything once: before that there is nothing to report. */
+  readonly complete: boolean;
+}
+
+export class Teller {
+  private latestReport: Observed | undefined;
+
+  constructor(private readonly options: TellerOptions) {}
+
+  /** The latest report, as others see it in `observed/<host>`. */
+  get latest(): Observed | undefined {
+    return this.latestReport;
+  }
+
+  tell({ waiting, leaving, doubt, complete }: Situation): void {
+    const { host, table, orders, jobs, stopFailures, publisher, events } = this.options;
+    const units = orders.desired?.units ?? [];
+    const desired = new Set(units.map((unit) => unit.unit));
+    this.count(desired);
+    if (!complete) return;
+    const before = this.latestReport;
+    const now = report({
+      host,
+      applied: orders.applied,
+      refused: orders.refused ?? doubt,
+      desired,
+      declared: orders.declared,
+      states: table.states,
+      memory: table.memory,
+      waiting,
+      stopping: new Set([...jobs.stopping, ...stopFailures.undecided]),
+      ending: this.ending(units, leaving),
+      leaving,
+    });
+    this.latestReport = now;
+    publisher.publish(now);
+    for (const event of failureEvents(before, now, desired)) events.record(event);
+  }
+
+  private count(desired: ReadonlySet<string>): void {
+    const byState = new Map<ActiveState, number>();
+    for (const unit of desired) {
+      const active = this.options.table.states.get(unit)?.active ?? 'inactive';
+      byState.set(active, (byState.get(active) ?? 0) + 1);
+    }
+    this.options.metrics.units(byState);
+  }
+
+  /** Units with something under way that are not to run here any more. */
+  private ending(desired: readonly DesiredUnit[], leaving: boolean): ReadonlySet<string> {
+    const { jobs } = this.options;
+    const wanted = new Set(desired.flatMap(({ unit, withdrawn }) => (withdrawn || leaving ? [] : [unit])));
+    return new Set([...jobs.busy, ...jobs.stopping].filter((unit) => !wanted.has(unit)));
+  }
+}
