@@ -55,7 +55,7 @@ export function handOver(input: HandOverInput): HandOver {
     );
     for (const [host, entry] of waiting) told.get(host)?.push({ ...entry, withdrawn: true });
     const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
-    const fresh = [...instances.wanted.keys()].filter((host) => !instances.written.has(host)).sort(compare);
+    const fresh = freshHosts(instances, input.unsure);
     for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
       told.set(
         to,
@@ -118,6 +118,12 @@ function holds(host: string, unit: string, { written, observed }: HandOverInput)
   const withdrawn = order.units.some((entry) => entry.unit === unit && entry.withdrawn);
   const obeyed = report.epoch === order.epoch && report.generation === order.generation && report.refused === undefined;
   return !withdrawn || !obeyed;
+}
+
+/** Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many. */
+function freshHosts({ wanted, written, up }: Instances, unsure: ReadonlySet<string>): string[] {
+  const rank = (host: string) => (up.has(host) || unsure.has(host) ? 0 : 1);
+  return [...wanted.keys()].filter((host) => !written.has(host)).sort((a, b) => rank(a) - rank(b) || compare(a, b));
 }
 
 /** Hosts on which a unit runs, or for all we know may run, that may run once only, though nothing written says so. */

@@ -144,7 +144,11 @@ describe('a heartbeat', () => {
     });
     rig.latencyMs = 300;
     rig.heartbeat.need(true);
-    await rig.clock.advance(10_000);
+    await rig.clock.advance(6_000);
+    await rig.clock.until('one under way', () => underWay === 1);
+    rig.heartbeat.need(false);
+    rig.heartbeat.need(true);
+    await rig.clock.advance(4_000);
     expect(rig.beats.length).toBeGreaterThanOrEqual(5);
     expect(most).toBe(1);
   });
@@ -224,10 +228,27 @@ describe('a heartbeat', () => {
     await rig.connected();
     expect(rig.session).not.toBe(session);
     answer(7);
+    await rig.clock.advance(1);
+    expect(rig.said).toEqual([]);
     await rig.clock.advance(2_000);
     expect(rig.said.length).toBeGreaterThanOrEqual(4);
     for (const each of rig.said) expect(each.confirmedAt).toBeGreaterThanOrEqual(lostAt);
     expect(rig.ensemble.tree.get(PATH)?.owner).toBe(rig.session);
+  });
+
+  it.each([true, false])('proves a new session with its first beat (needed before: %s)', async (before) => {
+    if (before) rig.heartbeat.need(true);
+    await rig.clock.advance(1_000);
+    if (rig.session !== undefined) rig.ensemble.expire(rig.session);
+    await rig.clock.until('the loss', () => rig.store.state.kind === 'lost');
+    const lostAt = rig.clock.now();
+    rig.said.length = 0;
+    await rig.connected();
+    rig.heartbeat.need(true);
+    await rig.clock.advance(50);
+    expect(rig.said.length).toBeGreaterThanOrEqual(1);
+    for (const each of rig.said) expect(each.confirmedAt).toBeGreaterThanOrEqual(lostAt);
+    expect(rig.beats.at(-1)).toBeGreaterThan(lostAt);
   });
 
   it('makes its znode again when somebody removed it, and proves nothing until then', async () => {
