@@ -86,6 +86,89 @@ describe('on a host that is cut off', () => {
   });
 });
 
+describe('a unit that may run on one host only', () => {
+  const once = { ...wanted(UNIT), isolation: 'stop' } as const;
+  const of = (change: Situation) => decide({ desired: desired(once), memory: memory({ ours: true }), ...change });
+  const uncertain = 'wait: it is not yet certain that it runs nowhere else (isolation: stop)';
+
+  it('is not started before it is certain that it runs nowhere else', () => {
+    expect(of({ state: state('inactive') })).toBe(uncertain);
+    expect(of({ state: state('inactive'), cleared: true })).toBe('start placed');
+  });
+
+  it('is started without that when it may run on several', () => {
+    expect(of({ state: state('inactive'), desired: desired(wanted(UNIT)) })).toBe('start placed');
+  });
+
+  it('waits for what any unit waits for, whether or not that is certain', () => {
+    for (const cleared of [true, false]) {
+      expect(of({ state: state('deactivating'), cleared })).toBe('wait: it is still stopping');
+      const pause = memory({ ours: true, notBefore: NOW + 1 });
+      expect(of({ state: state('inactive'), memory: pause, cleared })).toContain('after a pause');
+    }
+  });
+
+  it.each(['active', 'activating', 'reloading'] as const)('goes on, and is adopted, when it is %s', (active) => {
+    expect(of({ state: state(active) })).not.toContain('stop');
+    expect(of({ state: state(active), memory: memory({}) })).toBe('adopt');
+    expect(of({ state: state(active), memory: memory({ ours: true, ran: true }) })).toBe('nothing');
+  });
+
+  it('waits for no time: what makes it certain says so itself', () => {
+    expect(diff(input({ desired: desired(once), state: state('inactive') })).wakeAt).toBeUndefined();
+  });
+});
+
+describe('a unit that is withdrawn', () => {
+  const states = ACTIVE_STATES.map((active) => [active] as const);
+  const back = (isolation: 'keep' | 'stop', change: Situation) =>
+    decide({ desired: desired({ ...wanted(UNIT), isolation, withdrawn: true }), cleared: true, ...change });
+
+  it.each(states)('is treated as if it were not desired when it is %s', (active) => {
+    for (const isolation of ['keep', 'stop'] as const)
+      for (const known of [memory({ ours: true, ran: true }), memory({})])
+        for (const isolated of [true, false]) {
+          const change = { state: state(active), memory: known, isolated };
+          expect(back(isolation, change)).toBe(decide({ desired: desired(), ...change }));
+        }
+  });
+
+  it('is stopped, and never started', () => {
+    expect(back('stop', { state: state('active'), memory: memory({ ours: true }) })).toBe('stop not-placed');
+    expect(back('stop', { state: state('inactive'), memory: memory({}) })).toBe('nothing');
+  });
+});
+
+describe('on a host that is cut off since before its daemon started', () => {
+  const OTHER = 'b.service';
+  const blind = (active: ActiveState, change: Partial<DiffInput> = {}) =>
+    diff({
+      ...input({ desired: undefined, isolated: true }),
+      states: new Map([OTHER, UNIT].map((unit) => [unit, state(active, 'loaded', unit)])),
+      memory: new Map([OTHER, UNIT].map((unit) => [unit, memory({ ours: true })])),
+      runOnce: new Set([OTHER, UNIT]),
+      ...change,
+    }).actions;
+  const stops = (...units: string[]) => units.map((unit) => ({ kind: 'stop', unit, reason: 'isolated' }));
+
+  it('what may run once only is stopped, as it was known last', () => {
+    for (const active of ['active', 'activating', 'reloading'] as const)
+      expect(blind(active)).toEqual(stops(UNIT, OTHER));
+    for (const active of ['inactive', 'failed', 'deactivating', 'maintenance'] as const)
+      expect(blind(active)).toEqual([]);
+  });
+
+  it.each<[string, Partial<DiffInput>, readonly string[]]>([
+    ['is not cut off', { isolated: false }, []],
+    ['does not know of such a unit', { runOnce: new Set() }, []],
+    ['has something under way for it', { busy: new Set([OTHER]) }, [UNIT]],
+    ['did not start it', { memory: new Map([[UNIT, memory({ ours: true })]]) }, [UNIT]],
+    ['does not know its state', { states: new Map([[UNIT, state('active')]]) }, [UNIT]],
+  ])('nothing is stopped when it %s', (_what, change, stopped) => {
+    expect(blind('active', change)).toEqual(stops(...stopped));
+  });
+});
+
 describe('what is done about a unit', () => {
   type Relation = 'wanted, ours' | 'wanted, not ours' | 'unwanted, ours' | 'unwanted, declared' | 'foreign';
   const relations: Record<Relation, Situation> = {
@@ -300,8 +383,12 @@ describe('whatever the input', () => {
     { requiredKeys: ['ours', 'ran', 'stoppedByHand', 'notBefore'] },
   );
   const aWanted = fc
-    .tuple(unit, fc.option(fc.constantFrom(prestart(), prestart('w1'), prestart('w2')), { nil: undefined }))
-    .map(([name, script]) => wanted(name, script));
+    .tuple(
+      unit,
+      fc.option(fc.constantFrom(prestart(), prestart('w1'), prestart('w2')), { nil: undefined }),
+      fc.constantFrom<Partial<DesiredUnit>[]>({}, {}, { isolation: 'stop' }, { withdrawn: true }),
+    )
+    .map(([name, script, change]) => ({ ...wanted(name, script), ...change }));
   const anInput: fc.Arbitrary<DiffInput> = fc.record({
     now: fc.constant(NOW),
     desired: fc.option(
@@ -347,7 +434,13 @@ describe('whatever the input', () => {
         for (const action of diff(each).actions) {
           const seen = each.states.get(action.unit);
           if (action.kind === 'start') {
-            expect(each.desired?.units.map((one) => one.unit)).toContain(action.unit);
+            const one = each.desired?.units.find(({ unit }) => unit === action.unit);
+            expect(one).toBeDefined();
+            expect(one?.withdrawn).toBeUndefined();
+            if (one?.isolation === 'stop') {
+              expect(each.cleared).toContain(action.unit);
+              expect(each.isolated).toBe(false);
+            }
             expect(seen).toMatchObject({ active: 'inactive', load: 'loaded' });
           }
           if (action.kind === 'stop') expect(['active', 'reloading', 'activating']).toContain(seen?.active);
@@ -356,12 +449,15 @@ describe('whatever the input', () => {
     );
   });
 
-  it('stops a desired unit only because its values changed', () => {
+  it('stops a desired unit only because its values changed, or because the host is cut off', () => {
     fc.assert(
       fc.property(anInput, (each) => {
-        const wantedUnits = new Set(each.desired?.units.map((one) => one.unit));
+        const desiredHere = new Map(each.desired?.units.filter((one) => !one.withdrawn).map((one) => [one.unit, one]));
         for (const action of diff(each).actions) {
-          if (action.kind === 'stop' && wantedUnits.has(action.unit)) expect(action.reason).toBe('values-changed');
+          const one = desiredHere.get(action.unit);
+          if (action.kind !== 'stop' || !one) continue;
+          if (action.reason !== 'values-changed')
+            expect([action.reason, each.isolated, one.isolation]).toEqual(['isolated', true, 'stop']);
         }
       }),
     );

@@ -73,6 +73,46 @@ describe('a report', () => {
   });
 });
 
+describe('the report of a unit that is not to run here any more', () => {
+  const ending = new Set(['a.service']);
+  const shown = (active: ActiveState, change: Partial<ReportInput> = {}) =>
+    report(input([state('a.service', active)], { ending, ...change })).units.map((unit) => unit.active);
+
+  it.each(['inactive', 'failed'] as const)(
+    'does not call it down (%s) while something is under way for it',
+    (active) => {
+      expect(shown(active)).toEqual(['deactivating']);
+    },
+  );
+
+  it.each(['active', 'activating', 'reloading', 'deactivating', 'maintenance'] as const)(
+    'shows it as it is when it is %s',
+    (active) => {
+      expect(shown(active)).toEqual([active]);
+    },
+  );
+
+  it('leaves it out once nothing is under way any more', () => {
+    expect(shown('inactive', { ending: new Set() })).toEqual([]);
+    expect(shown('inactive', { ending: new Set(['b.service']) })).toEqual([]);
+  });
+
+  it('does not name one that nobody asked about, whatever is under way', () => {
+    expect(shown('inactive', { declared: new Set() })).toEqual([]);
+  });
+
+  it('says that the daemon is leaving, and only then', () => {
+    expect(report(input([], { leaving: true }))).toEqual({
+      host: 'w1',
+      epoch: 2,
+      generation: 5,
+      leaving: true,
+      units: [],
+    });
+    expect('leaving' in report(input([]))).toBe(false);
+  });
+});
+
 describe('the failure of a unit', () => {
   const remembered: Failure = { kind: 'prestart', message: 'the script failed' };
   const withFailure: UnitMemory = { ...NO_MEMORY, failure: remembered };
