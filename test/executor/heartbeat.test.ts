@@ -301,7 +301,9 @@ describe('a heartbeat', () => {
     const { length } = rig.beats;
     await rig.clock.until('the next beat', () => rig.beats.length > length);
     const said = rig.said.length;
+    const answerAt = rig.clock.now() + rig.latencyMs;
     await rig.clock.finish('the end', rig.heartbeat.close());
+    expect(rig.clock.now()).toBeGreaterThanOrEqual(answerAt);
     rig.heartbeat.need(true);
     await rig.clock.advance(2_000);
     expect([rig.beats.length, rig.said.length]).toEqual([length + 1, said]);
