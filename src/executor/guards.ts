@@ -22,7 +22,7 @@ export interface GuardsOptions {
   readonly systemd: Systemd;
   readonly clock: Clock;
   readonly log: Logger;
-  /** What `covers` answers changed. */
+  /** What `covers` answers may have changed. */
   readonly onChange: () => void;
 }
 
@@ -40,8 +40,8 @@ const FORGETTING = 0.9;
 export class Guards {
   private order: GuardOrder | undefined;
   private armed: Armed | undefined;
-  /** Guards to end once the present one is known to be good; undefined: those of earlier processes are not known yet. */
-  private outdated: Set<string> | undefined;
+  /** Guards to end once the present one is known to be good, and when they fire; undefined: those of earlier processes are not known yet. */
+  private outdated: Map<string, number> | undefined;
   private working: Promise<void> | undefined;
   /** Units of the order that is carried out now: the guards of all others are about to be ended. */
   private underWay: ReadonlySet<string> | undefined;
@@ -56,8 +56,11 @@ export class Guards {
   /** A guard that has yet to fire, and does so in time, runs for this unit. */
   covers(unit: string): boolean {
     const { armed, underWay } = this;
+    const now = this.options.clock.now();
     if (!armed?.units.has(unit) || underWay?.has(unit) === false) return false;
-    return this.options.clock.now() < armed.goodUntil;
+    // one that has fired, and is not known to be over, would stop or kill what is started now
+    if ([...(this.outdated?.values() ?? [])].some((firesAt) => firesAt <= now)) return false;
+    return now < armed.goodUntil;
   }
 
   /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */
@@ -92,6 +95,7 @@ export class Guards {
         this.complain(messageOf(error));
       }
       this.underWay = undefined;
+      this.options.onChange();
     }
   }
 
@@ -106,14 +110,13 @@ export class Guards {
     const { sessionTimeoutMs, units, until } = order;
     const goodUntil = until - this.latencyMs;
     if (goodUntil <= clock.now() || this.isUpToDate(order)) return;
-    const outdated = this.outdated ?? new Set(await systemd.guards());
-    this.outdated = outdated;
+    const outdated = await this.known();
     const asked = clock.now();
     // that took long: it would stop the units at once
     if (goodUntil <= asked) return;
     const unit = this.nextName();
     // whatever becomes of the call, it may be there
-    outdated.add(unit);
+    outdated.set(unit, goodUntil);
     await systemd.startGuard({
       unit,
       units: [...units],
@@ -132,21 +135,28 @@ export class Guards {
       throw new Error(`systemd took ${Math.round(tookMs)} ms to start it, too long to rely on it`);
     }
     outdated.delete(unit);
-    if (this.armed !== undefined) outdated.add(this.armed.unit);
-    this.become({ unit, units, until, goodUntil });
+    if (this.armed !== undefined) outdated.set(this.armed.unit, this.armed.goodUntil);
+    this.armed = { unit, units, until, goodUntil };
     await this.endOutdated(outdated);
   }
 
   private async disarm(): Promise<void> {
-    const outdated = this.outdated ?? new Set(await this.options.systemd.guards());
-    this.outdated = outdated;
-    if (this.armed !== undefined) outdated.add(this.armed.unit);
-    this.become(undefined);
+    const outdated = await this.known();
+    if (this.armed !== undefined) outdated.set(this.armed.unit, this.armed.goodUntil);
+    this.armed = undefined;
     await this.endOutdated(outdated);
   }
 
-  private async endOutdated(outdated: Set<string>): Promise<void> {
-    for (const unit of outdated) {
+  /** Those of earlier processes included, of which it is not known when they fire. */
+  private async known(): Promise<Map<string, number>> {
+    if (this.outdated !== undefined) return this.outdated;
+    const others = (await this.options.systemd.guards()).filter((unit) => unit !== this.armed?.unit);
+    this.outdated = new Map(others.map((unit) => [unit, Number.NEGATIVE_INFINITY]));
+    return this.outdated;
+  }
+
+  private async endOutdated(outdated: Map<string, number>): Promise<void> {
+    for (const unit of [...outdated.keys()]) {
       await this.options.systemd.endGuard(unit);
       outdated.delete(unit);
     }
@@ -156,17 +166,6 @@ export class Guards {
     const { armed } = this;
     if (armed === undefined || armed.until < until || armed.units.size !== units.size) return false;
     return [...units].every((unit) => armed.units.has(unit));
-  }
-
-  private become(armed: Armed | undefined): void {
-    const before = this.covered;
-    this.armed = armed;
-    if (this.covered !== before) this.options.onChange();
-  }
-
-  /** All units that are covered now. */
-  private get covered(): string {
-    return [...(this.armed?.units ?? [])].filter((unit) => this.covers(unit)).join();
   }
 
   private nextName(): string {

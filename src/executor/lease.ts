@@ -33,15 +33,19 @@ export class Lease {
   private readonly heartbeat: Heartbeat;
   private readonly stopTimes: StopTimes;
   private saidIsolated = false;
+  private lastCleared = '';
   private ended = false;
 
   constructor(private readonly options: LeaseOptions) {
-    const { store, clock, log, host, systemd, sessionTimeoutMs, onChange } = options;
+    const { store, clock, log, host, systemd, sessionTimeoutMs } = options;
     this.stopTimes = new StopTimes(systemd, log);
-    this.guards = new Guards({ systemd, clock, log, onChange });
+    this.guards = new Guards({ systemd, clock, log, onChange: () => this.compare() });
     this.isolation = new Isolation(store, clock, sessionTimeoutMs, {
       onChange: () => this.onIsolation(),
-      onExtended: () => this.renew(),
+      onExtended: () => {
+        this.renew();
+        this.compare();
+      },
     });
     const onConfirmed = (confirmedAt: number) => this.isolation.prove(confirmedAt);
     this.heartbeat = new Heartbeat({ store, host, clock, sessionTimeoutMs, onConfirmed });
@@ -120,6 +124,14 @@ export class Lease {
     this.isolation.close();
     await this.guards.close();
     await this.heartbeat.close();
+  }
+
+  /** Tells when other units may be started than before. */
+  private compare(): void {
+    const cleared = [...this.cleared].join();
+    if (cleared === this.lastCleared) return;
+    this.lastCleared = cleared;
+    this.options.onChange();
   }
 
   private onIsolation(): void {

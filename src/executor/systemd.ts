@@ -105,7 +105,7 @@ export interface Systemd {
   run(command: TransientCommand, signal: AbortSignal): Promise<JobOutcome>;
   /** Starts a guard; resolves when it runs: it counts from before that moment. Rejects when systemd refuses it. */
   startGuard(guard: Guard): Promise<void>;
-  /** Ends a guard; one that is over, or never was, is no error. */
+  /** Ends a guard; resolves when it does nothing any more. One that is over, or never was, is no error. */
   endGuard(unit: string): Promise<void>;
   /** Names of all guards that run, those of earlier processes included: units whose names begin with `GUARD_PREFIX`. */
   guards(): Promise<string[]>;

@@ -44,7 +44,7 @@ export class Attendance {
   /** Hosts that are missing while they may yet be on their way back. */
   private awaited: ReadonlySet<string> = new Set();
 
-  /** `backSince`: when the leader's own host came back after the loss of its session, ms of its clock, if it did. */
+  /** `backSince`: when the leader's own host was connected again after it had not been, ms of its clock, if so. */
   constructor(
     private readonly view: ClusterView,
     private readonly boundaryMs: number,
@@ -114,14 +114,14 @@ export class Attendance {
     return (this.backSince ?? Number.NEGATIVE_INFINITY) + COME_BACK_MS;
   }
 
-  /** A leader whose own session was lost a moment ago cannot tell hosts that are lost from hosts that are not back yet. */
+  /** A leader that was cut off itself a moment ago cannot tell hosts that are lost from hosts that are not back yet. */
   private awaitHosts(missing: readonly string[], now: number): void {
     const before = this.awaited;
     this.awaited = new Set(now < this.awaitUntil ? missing : []);
     const more = missing.filter((host) => this.awaited.has(host) && !before.has(host));
     if (more.length > 0)
       this.log.warn(
-        `${more.join(', ')} may be on the way back: this host had lost its session as well; their instances stay theirs until ${COME_BACK_MS / 1000} s after it came back`,
+        `${more.join(', ')} may be on the way back: this host had lost its connection as well; their instances stay theirs until ${COME_BACK_MS / 1000} s after it came back`,
       );
   }
 

@@ -17,7 +17,7 @@ export interface Leadership {
   readonly fence: Operation;
   /** Aborted as soon as leadership is in doubt. */
   readonly signal: AbortSignal;
-  /** When this host came back after the loss of an earlier session, ms of the clock; undefined: it has lost none. */
+  /** When this host was connected again after its connection was in doubt or its session lost, ms of the clock; undefined: it never was. */
   readonly backSince: number | undefined;
   /** Gives this term up, after a write whose outcome is not known, say; a new term may follow. */
   resign(why: string): void;
@@ -47,14 +47,14 @@ export class Election {
   /** A create was sent and its answer never came. */
   private outcomeUnknown = false;
   private minimumEpoch = 0;
-  private session: string | undefined;
+  private wasConnected = false;
   private backSince: number | undefined;
   private readonly abort = new AbortController();
   private readonly unsubscribe: () => void;
 
   constructor(private readonly options: ElectionOptions) {
     this.unsubscribe = options.store.onState((state) => this.onState(state));
-    this.noteSession(options.store.state);
+    this.noteConnection(options.store.state);
   }
 
   /**
@@ -94,7 +94,7 @@ export class Election {
   private onState(state: SessionState): void {
     switch (state.kind) {
       case 'connected':
-        this.noteSession(state);
+        this.noteConnection(state);
         if (this.path !== undefined) this.evaluate();
         return;
       case 'suspended':
@@ -110,10 +110,10 @@ export class Election {
     }
   }
 
-  private noteSession(state: SessionState): void {
-    if (state.kind !== 'connected' || state.session === this.session) return;
-    if (this.session !== undefined) this.backSince = this.options.clock.now();
-    this.session = state.session;
+  private noteConnection(state: SessionState): void {
+    if (state.kind !== 'connected') return;
+    if (this.wasConnected) this.backSince = this.options.clock.now();
+    this.wasConnected = true;
   }
 
   private end(why: string): void {

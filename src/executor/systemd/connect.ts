@@ -29,7 +29,10 @@ import { unitPath } from './unit-path.ts';
 const LIST_CHUNK = 200;
 /** How long systemd may take to start a guard. */
 const GUARD_START_MS = 2_000;
+/** How long it may take to end one: SIGTERM ends its shell at once. */
+const GUARD_END_MS = 2_000;
 const GUARD_LOOK_MS = 5;
+const NOT_LOADED = `${SYSTEMD}.NoSuchUnit`;
 /** How long what is left of an earlier transient unit may take to stop: its own 5 s, and then some. */
 const CLEAR_DEADLINE_MS = 15_000;
 
@@ -149,11 +152,9 @@ class SystemdOverDBus implements Systemd {
   }
 
   async endGuard(unit: string): Promise<void> {
-    try {
-      await this.#manager('StopUnit', 'ss', [checked(unit), 'replace']);
-    } catch (error) {
-      if (!isNotLoaded(error)) throw error;
-    }
+    const outcome = await this.stop(unit, GUARD_END_MS, this.#ending.signal);
+    if (outcome.kind === 'done' || (outcome.kind === 'refused' && outcome.error === NOT_LOADED)) return;
+    throw new Error(`${unit} could not be ended: ${outcome.kind === 'refused' ? outcome.message : outcome.kind}`);
   }
 
   async guards(): Promise<string[]> {
@@ -277,5 +278,5 @@ function checked(unit: string): string {
 
 /** A unit that is not loaded has nothing to reset and nothing to stop. */
 function isNotLoaded(error: unknown): boolean {
-  return error instanceof BusCallError && error.errorName === `${SYSTEMD}.NoSuchUnit`;
+  return error instanceof BusCallError && error.errorName === NOT_LOADED;
 }

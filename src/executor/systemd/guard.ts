@@ -6,30 +6,36 @@
 import type { Guard } from '../systemd.ts';
 import { variant } from './bus.ts';
 
-const SLEEP = '/bin/sleep';
-const ECHO = '/bin/echo';
-const TIMEOUT = '/usr/bin/timeout';
-const SYSTEMCTL = '/bin/systemctl';
-/** syslog's `err`: the only messages about guards that go to the journal, of which one begins every second, say. */
+/**
+ * A shell, because of several ExecStart= commands systemd starts the next one even while it stops the service: a guard
+ * that is ended between its stop and its kill would still kill what was started again meanwhile. What has stopped by then
+ * has no processes that the kill could reach. $1, $2: seconds; $3: why; the rest: units.
+ */
+const SCRIPT = `sleep "$1" || exit
+stop_within=$2
+echo "$3"
+shift 3
+timeout "$stop_within" systemctl stop -- "$@"
+systemctl kill --signal=SIGKILL -- "$@" 2>/dev/null
+exit 0`;
+const SHELL = '/bin/sh';
+/** syslog's `err`: the only messages about guards that go to the journal, of which one begins several times a second. */
 const LOG_ERR = 3;
 /** USEC_INFINITY */
 const NEVER = 0xffff_ffff_ffff_ffffn;
 
 /** Arguments of StartTransientUnit. */
 export function guardUnit(guard: Guard): unknown[] {
-  const reason = `<${LOG_ERR}>stopping ${guard.units.join(' ')}: the daemon has not been confirmed by ZooKeeper for too long, and others may soon run them (isolation: stop)`;
-  const commands: readonly (readonly [string, ...string[]])[] = [
-    [SLEEP, seconds(guard.afterMs)],
-    [ECHO, reason],
-    [TIMEOUT, seconds(guard.stopMs), SYSTEMCTL, 'stop', '--', ...guard.units],
-    // what has stopped by now has no processes that this could reach
-    [SYSTEMCTL, 'kill', '--signal=SIGKILL', '--', ...guard.units],
-  ];
+  const names = guard.units.join(' ');
+  const reason = `<${LOG_ERR}>stopping ${names}: the daemon has not been confirmed by ZooKeeper for too long, and others may soon run them (isolation: stop)`;
+  // systemd expands $VARIABLES in the arguments of every service; "$$" stands for a plain "$" (systemd.service(5))
+  const argv = [SHELL, '-c', SCRIPT, 'guard', seconds(guard.afterMs), seconds(guard.stopMs), reason, ...guard.units];
+  const command = [SHELL, argv.map((argument) => argument.replaceAll('$', '$$$$')), false];
   const properties = [
-    ['Description', variant('s', `Stops ${guard.units.join(' ')} unless ServiceWatcher prevents it`)],
+    ['Description', variant('s', `Stops ${names} unless ServiceWatcher prevents it`)],
     ['Type', variant('s', 'oneshot')],
     ['CollectMode', variant('s', 'inactive-or-failed')],
-    ['ExecStart', variant('a(sasb)', commands.map(command))],
+    ['ExecStart', variant('a(sasb)', [command])],
     ['TimeoutStartUSec', variant('t', NEVER)],
     ['LogLevelMax', variant('i', LOG_ERR)],
     ['SyslogIdentifier', variant('s', 'servicewatcher')],
@@ -38,15 +44,6 @@ export function guardUnit(guard: Guard): unknown[] {
     ['OOMScoreAdjust', variant('i', -900)],
   ];
   return [guard.unit, 'fail', properties, []];
-}
-
-/**
- * Each is tried whatever came of the one before, but for the sleep: a guard that is ended in time does nothing. (SIGTERM
- * must count as a failure of it: after a success systemd goes on to the next command, though the service is stopping.)
- */
-function command(argv: readonly [string, ...string[]], index: number): unknown[] {
-  // systemd expands $VARIABLES in the arguments of every service; "$$" stands for a plain "$" (systemd.service(5))
-  return [argv[0], argv.map((argument) => argument.replaceAll('$', '$$$$')), index > 0];
 }
 
 function seconds(ms: number): string {

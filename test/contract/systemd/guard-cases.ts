@@ -69,6 +69,22 @@ export function guardCases(rig: () => Rig): void {
     await watched.systemd.stop('spared.service', DEADLINE_MS, never);
   });
 
+  it('kills nothing any more when it is ended while it waits for its units to stop', async () => {
+    await rig().define({ 'dawdling.service': { stop: 'ignores-sigterm' } });
+    await watched.systemd.start('dawdling.service', DEADLINE_MS, never);
+    const hasty = guard('hasty', ['dawdling.service'], 50, 500);
+    await watched.systemd.startGuard(hasty);
+    await watched.untilTold('dawdling.service', 'deactivating');
+    await watched.systemd.endGuard(hasty.unit);
+    const later = guard('later-still', ['no-such-held.service'], 1_000, 10);
+    await watched.systemd.startGuard(later);
+    await over(later.unit);
+    expect(await watched.active('dawdling.service')).toBe('deactivating');
+    await rig().kill('dawdling.service', 9);
+    await watched.untilTold('dawdling.service', 'failed');
+    await watched.systemd.resetFailed('dawdling.service');
+  });
+
   it('lets one guard follow another without a gap', async () => {
     await started('followed.service');
     const first = guard('first', ['followed.service'], HOUR_MS);
