@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { root } from './setup.mjs';
 
-/** `entry` and `outfile` are relative to the checkout. Needs the npm packages. */
-export async function bundle(entry, outfile, plugins = []) {
+/** `entry` and `outfile` are relative to the checkout; `options`: more for esbuild. Needs the npm packages. */
+export async function bundle(entry, outfile, options = {}) {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
@@ -14,16 +14,6 @@ export async function bundle(entry, outfile, plugins = []) {
     target: 'node20',
     format: 'esm',
     logLevel: 'warning',
-    plugins,
+    ...options,
   });
-}
-
-/** A plugin: every import of `module` gets the file `path` of the checkout. */
-export function instead(module, path) {
-  return {
-    name: `instead of ${module}`,
-    setup(build) {
-      build.onResolve({ filter: new RegExp(`^${module}$`) }, () => ({ path: join(root, path) }));
-    },
-  };
 }

@@ -215,6 +215,11 @@ export class FakeStore implements Store {
     });
   }
 
+  /** It is connected to a server that has lost the others. */
+  get isStranded(): boolean {
+    return this.stranded !== undefined;
+  }
+
   /** The next request is done, but the connection is reset before its answer arrives. */
   loseNextAnswer(): void {
     this.losingAnswer = true;

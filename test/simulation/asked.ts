@@ -23,6 +23,7 @@ interface Ask {
   readonly expiring: boolean;
 }
 
+const NOBODY: readonly SimulatedHost[] = [];
 const PRESTART = 'servicewatcher-prestart-';
 
 export class Asked {
@@ -51,17 +52,18 @@ export class Asked {
       verb,
       units,
       healthy: active === 'active' || active === 'activating',
-      cutOff: daemon.store.state.kind !== 'connected' || !daemon.membership.joined,
+      cutOff: isCutOff(host, daemon),
       expiring: now >= host.confirmedAt + isolationTiming(host.fake.options.sessionTimeoutMs ?? 0).stopAfterMs,
     });
   }
 
-  /** What the event set off has run: what the executors obey by now tells whether they were right. */
-  judge(): void {
-    if (this.waiting.length === 0) return;
+  /** What the event set off has run: what the executors obey by now tells whether they were right. Answers who started units. */
+  judge(): readonly SimulatedHost[] {
+    if (this.waiting.length === 0) return NOBODY;
     const asks = this.waiting;
     this.waiting = [];
     for (const ask of asks) this.judgeOne(ask);
+    return asks.filter(({ verb }) => verb === 'start').map(({ host }) => host);
   }
 
   private judgeOne(ask: Ask): void {
@@ -123,6 +125,13 @@ export class Asked {
       }),
     );
   }
+}
+
+/** The host hears nothing of ZooKeeper, or nothing that counts, or is no member. */
+function isCutOff({ way, fake }: SimulatedHost, { store, membership }: FakeDaemon): boolean {
+  const { ensemble } = fake;
+  if (way !== 'whole' || store.isStranded || !ensemble.isServing || ensemble.isFrozen) return true;
+  return store.state.kind !== 'connected' || !membership.joined;
 }
 
 function valuesOf({ prestart }: DesiredUnit): string {

@@ -16,6 +16,9 @@ export interface Kind {
   readonly act: (world: World) => Promise<string | undefined> | string | undefined;
 }
 
+/** The kind of step that is no fault. */
+export const TIME_PASSES = 'time passes';
+
 const SIGKILL = 9;
 const SIGTERM = 15;
 
@@ -175,6 +178,41 @@ export const FAULTS: readonly Kind[] = [
       impostor.kill();
     },
   ),
+  onHost(
+    'paused when it starts a unit',
+    2,
+    (host) => runs(host) && host.atStart === undefined,
+    (host) => {
+      host.atStart = (daemon) => daemon.process.pause();
+    },
+  ),
+  onHost(
+    'killed when it starts a unit',
+    2,
+    (host) => runs(host) && host.atStart === undefined,
+    (host, world) => {
+      host.atStart = () => world.kill(host);
+    },
+  ),
+  {
+    name: 'leader deposed while paused',
+    weight: 3,
+    act: async (world) => {
+      const leader = world.hosts.find(({ daemon }) => daemon?.election.leading && !daemon.process.paused);
+      const path = leader?.daemon && electionZnodeOf(world, leader.name);
+      if (!leader?.daemon || path === undefined) return undefined;
+      const { process } = leader.daemon;
+      // something has happened that it would act upon
+      const victim = some(world, (host) => unitsOn(host, world).length > 0);
+      if (victim) victim.fake.systemd.kill(world.random.pick(unitsOn(victim, world)), SIGKILL);
+      await world.clock.advance(world.random.int(0, world.scenario.timings.reactionMs));
+      process.pause();
+      const done = byHand(world, { op: 'remove', path, version: -1 });
+      await world.clock.advance(world.random.int(50, 1_000));
+      process.resume(world.random.chance(0.5) ? 'timers' : 'messages');
+      return done ? leader.name : undefined;
+    },
+  },
   onHost('pause', 5, runs, (host) => host.daemon?.process.pause()),
   onHost('continue', 10, isPaused, (host, world) =>
     host.daemon?.process.resume(world.random.chance(0.5) ? 'timers' : 'messages'),
@@ -384,6 +422,16 @@ export const FAULTS: readonly Kind[] = [
   },
   intend('cordon', 1.5, 'cordoned'),
   intend('drain', 1.5, 'draining'),
+  {
+    name: 'old desired state restored',
+    weight: 2,
+    act: (world) => {
+      const old = world.oldDesired();
+      if (!old) return undefined;
+      const { path, data } = old;
+      return byHand(world, { op: 'set', path, data, version: -1 }) ? path : undefined;
+    },
+  },
   onHost(
     'uncordon',
     4,
@@ -396,6 +444,16 @@ export const FAULTS: readonly Kind[] = [
   spoilZnode('znode removed', 2, ['/desired', '/observed', '/election'], 'remove'),
 ];
 
+/** The passing of time, and all kinds of faults. */
+export const KINDS: readonly string[] = [TIME_PASSES, ...FAULTS.map(({ name }) => name)];
+
+/** The election znode of the host's daemon. */
+function electionZnodeOf(world: World, host: string): string | undefined {
+  const names = [...(world.ensemble.tree.get('/election')?.children ?? [])].sort(compare);
+  const paths = names.map((name) => `/election/${name}`);
+  return paths.find((path) => world.ensemble.tree.get(path)?.data.includes(`"${host}"`));
+}
+
 /** Everything that is wrong is put right; `all`: units that failed, too. */
 export async function mendAll(world: World, all: boolean): Promise<void> {
   world.ensemble.thaw();
@@ -405,6 +463,7 @@ export async function mendAll(world: World, all: boolean): Promise<void> {
     world.ensemble.start();
   }
   for (const host of world.hosts) {
+    host.atStart = undefined;
     world.setWay(host, 'whole');
     world.setBus(host, true);
     host.daemon?.process.resume();

@@ -34,15 +34,15 @@ export class Orders {
   /** What can be read of it. */
   private readonly placed = new Map<string, Desired>();
   private readonly applied = new Map<string, Version>();
-  private readonly machines = new Map<string, string>();
   private holder: { readonly session: string; readonly epoch: number } | undefined;
   /** What allows to take something away → until when it was true; infinity: it is true now. */
   private readonly grounds = new Map<string, number>();
 
-  /** `slackMs`: how old what a leader acts upon may be. */
+  /** `slackMs`: how old what a leader acts upon may be. `isImpostor`: whose session it is, a second machine's of a host's name. */
   constructor(
     private readonly ensemble: FakeEnsemble,
     private readonly slackMs: number,
+    private readonly isImpostor: (session: string) => boolean,
     private readonly complain: Complain,
   ) {}
 
@@ -80,7 +80,7 @@ export class Orders {
       else if (name === undefined) continue;
       else if (folder === 'desired') written = this.onDesired(session, name, operation) || written;
       else if (folder === 'observed') this.onObserved(session, name, operation);
-      else if (folder === 'members') this.onMember(name, operation, operations);
+      else if (folder === 'members') this.onMember(session, name, operation, operations);
       else if (folder === 'hosts') this.onIntent(name, operation);
     }
     if (written) this.checkPlacement();
@@ -154,20 +154,17 @@ export class Orders {
   }
 
   /** Someone is a member, or is none any more, or is leaving. */
-  private onMember(host: string, operation: WireOperation, operations: readonly WireOperation[]): void {
+  private onMember(
+    session: string,
+    host: string,
+    operation: WireOperation,
+    operations: readonly WireOperation[],
+  ): void {
     if (operation.op === 'check') return;
     const decoded = operation.op === 'remove' ? undefined : decodeMember(operation.data, operation.path);
-    const machine = decoded?.ok ? decoded.value.machineId : undefined;
-    const before = this.machines.get(host);
-    if (machine !== undefined && before !== undefined && this.replaces(host, operations) && machine !== before)
-      this.complain('INV-NAME', `${machine} took members/${host} from ${before}`);
-    if (machine !== undefined) this.machines.set(host, machine);
+    if (operation.op === 'create' && this.isImpostor(session) && replaces(host, operations))
+      this.complain('INV-NAME', `another machine took members/${host}`);
     this.ground(`away ${host}`, decoded === undefined || (decoded.ok && decoded.value.leaving === true));
-  }
-
-  /** The transaction puts one entry in the place of another. */
-  private replaces(host: string, operations: readonly WireOperation[]): boolean {
-    return operations.some(({ op, path }) => op === 'remove' && path === `/members/${host}`);
   }
 
   private onIntent(host: string, operation: WireOperation): void {
@@ -228,11 +225,18 @@ export class Orders {
 
   private checkPlacement(): void {
     const bySpec = new Map<string, Desired[]>();
-    for (const state of this.placed.values()) bySpec.set(state.spec, [...(bySpec.get(state.spec) ?? []), state]);
+    // what a host that is no member was told last is no part of the placement any more
+    const members = [...this.placed.values()].filter(({ host }) => this.ensemble.tree.get(`/members/${host}`));
+    for (const state of members) bySpec.set(state.spec, [...(bySpec.get(state.spec) ?? []), state]);
     for (const [digest, states] of bySpec) {
       const spec = this.specs.get(digest);
       if (!spec) continue;
       for (const breach of breaches(states, spec)) this.complain('INV-PLACEMENT', breach);
     }
   }
+}
+
+/** The transaction puts one entry in the place of another. */
+function replaces(host: string, operations: readonly WireOperation[]): boolean {
+  return operations.some(({ op, path }) => op === 'remove' && path === `/members/${host}`);
 }

@@ -33,9 +33,8 @@ export function breaches(states: readonly Desired[], spec: Spec): string[] {
   const wanted = new Map(spec.services.flatMap((service) => [...wantedOf(service)]));
   const hosts = new Map<string, string[]>();
   for (const { host, units } of states) {
-    // what is withdrawn is to be stopped, and counts only where a second one must not even begin
-    for (const { unit, withdrawn, isolation } of units)
-      if (!withdrawn || (isolation === 'stop' && wanted.has(unit))) hosts.set(unit, [...(hosts.get(unit) ?? []), host]);
+    // what is withdrawn is to be stopped
+    for (const { unit, withdrawn } of units) if (!withdrawn) hosts.set(unit, [...(hosts.get(unit) ?? []), host]);
   }
   for (const [unit, on] of hosts) {
     const service = serviceOf(spec, unit);
@@ -44,7 +43,8 @@ export function breaches(states: readonly Desired[], spec: Spec): string[] {
       continue;
     }
     const count = wanted.get(unit);
-    if (count !== undefined && on.length > count) found.push(`${unit} is placed ${on.length} times, wanted ${count}`);
+    if (count !== undefined && on.length > count)
+      found.push(`${unit} is placed ${on.length} times (${on.join(', ')}), wanted ${count}`);
     if (new Set(on).size < on.length) found.push(`${unit} is placed twice on a host: ${on.join(', ')}`);
     if (service.type !== 'multi') continue;
     const forced = service.force[unit.slice(unit.indexOf('@') + 1, -'.service'.length)];

@@ -8,7 +8,8 @@
  *    one who removes another host's member znode, are not simulated: no program can undo what they did beforehand.
  * 2. INV-NEEDLESS-STOP. A daemon stops a unit that is active or activating only if the order that its executor obeys does
  *    not name it, or names it with other prestart values than it was started with, or the unit may run once only and the
- *    host is cut off (not connected, or not a member), or the daemon is stopping in good order.
+ *    host is cut off (by a fault of the moment, or not connected, or not a member), or the daemon is stopping
+ *    in good order.
  * 3. INV-NEEDLESS-MOVE. A leader takes a unit from a host only if, within the time for which a leader may be wrong (a
  *    session timeout and what it takes to gather events), the host was no member, was leaving or draining, or reported the
  *    unit as failed; or if the spec of its service changed, or it is placed too often, or its template is exclusive and
@@ -21,7 +22,7 @@
  *    data); that which an executor reports as applied never falls, across restarts and lost data, too.
  * 7. INV-FOREIGN. Units that no spec declared and that were never desired on the host are not touched; strangers whose names
  *    look like ours run on, on every host that has power.
- * 8. INV-PLACEMENT. Desired states of one spec place no unit more often than its count, none twice on a host, none that is
+ * 8. INV-PLACEMENT. Desired states of members, of one spec, place no unit more often than its count, none twice on a host, none that is
  *    disabled or not declared, forced ones on their host only, and at most one of an exclusive template per host.
  * 9. INV-KEEP. Where no daemon runs nobody touches units but the guard, and the guard names only units with
  *    `isolation: stop`: the death or pause of a daemon alone touches no unit with `isolation: keep`.
@@ -33,9 +34,9 @@
 import type { Service, Spec } from '../../src/shared/model.ts';
 import { decodeHostIntent, decodeSpecRecord } from '../../src/shared/payloads.ts';
 import { Asked } from './asked.ts';
-import { FAULTS, type Kind, mendAll } from './faults.ts';
+import { FAULTS, type Kind, mendAll, TIME_PASSES } from './faults.ts';
 import type { Invariant, Violation } from './invariants.ts';
-import { Orders } from './orders.ts';
+import { OPERATOR, Orders } from './orders.ts';
 import { serviceOf, wantedOf } from './placement-check.ts';
 import { Random } from './random.ts';
 import { drawScenario, ONCE_ONLY, STRANGERS } from './scenario.ts';
@@ -113,16 +114,17 @@ class Simulation {
       },
       onImpostor: (host, line) => this.complain('INV-NAME', `another machine with the name of ${host}: ${line}`),
       onLogged: (host, { level, message }) => this.onLogged(host, level, message),
-      onSettled: () => this.asked.judge(),
+      onSettled: () => this.onSettled(),
     });
     const { ensemble } = this.world;
     const { sessionTimeoutMs, tickMs, timings } = scenario;
     const slackMs = 2 * sessionTimeoutMs + tickMs + timings.reactionMs + 1_000;
-    this.orders = new Orders(ensemble, slackMs, complain);
+    this.orders = new Orders(ensemble, slackMs, (session) => this.world.isImpostor(session), complain);
     this.asked = new Asked(this.orders, complain);
     ensemble.onApplied = (session, operations) => {
       this.note(`${session}: ${operations.map(({ op, path }) => `${op} ${path}`).join(', ')}`);
       this.orders.onApplied(session, operations);
+      if (session !== OPERATOR) this.world.backUp(operations);
     };
   }
 
@@ -151,7 +153,7 @@ class Simulation {
     if (random.chance(world.scenario.calm / (1 + world.scenario.calm))) {
       const { min, max } = random.weighted(WAITS);
       const ms = random.int(min, max);
-      this.count('time passes');
+      this.count(TIME_PASSES);
       this.note(`step ${number}: ${ms} ms pass`);
       await world.clock.advance(ms);
     } else {
@@ -176,6 +178,17 @@ class Simulation {
     if (active === 'inactive' || active === 'failed') holders.delete(host);
     else holders.add(host);
     if (holders.size > 1) this.complain('INV-ONCE', `${unit} has processes on ${[...holders].join(' and ')}`);
+  }
+
+  private onSettled(): void {
+    const starters = this.asked.judge();
+    for (const host of starters) {
+      const { atStart, daemon } = host;
+      if (!atStart || !daemon) continue;
+      host.atStart = undefined;
+      this.note(`${host.name}: what was to happen at a start`);
+      atStart(daemon);
+    }
   }
 
   private onLogged(host: string, level: string, message: string): void {
@@ -219,6 +232,7 @@ class Simulation {
       wrong = this.disorder();
     }
     this.checkHosts();
+    if (this.violations.length > 0) return;
     if (wrong !== undefined) {
       this.complain('INV-LIVE', `${SETTLE_MS / 1000} s after the last fault: ${wrong}`);
       return;

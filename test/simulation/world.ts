@@ -3,6 +3,7 @@
 import { digestOf } from '../../src/shared/digest.ts';
 import type { ActiveState, Spec } from '../../src/shared/model.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
+import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost } from '../fakes/daemon.ts';
 import type { LogEntry } from '../fakes/log.ts';
@@ -12,6 +13,8 @@ import { type Scenario, STRANGERS } from './scenario.ts';
 
 /** What the way between a host and ZooKeeper lets through. */
 export type Way = 'whole' | 'silent' | 'requests' | 'answers' | 'reset';
+
+const BACKED_UP = 20;
 
 export interface SimulatedHost {
   readonly name: string;
@@ -28,6 +31,8 @@ export interface SimulatedHost {
   readonly broken: Set<string>;
   /** When the daemon sent the newest request that ZooKeeper has answered, ms. */
   confirmedAt: number;
+  /** Happens to the daemon right after it has asked systemd for a start the next time. */
+  atStart: ((daemon: FakeDaemon) => void) | undefined;
 }
 
 export interface WorldHooks {
@@ -44,6 +49,9 @@ export class World {
   readonly ensemble: FakeEnsemble;
   readonly hosts: readonly SimulatedHost[];
   readonly operator: FakeStore;
+  private readonly impostors: FakeDaemon[] = [];
+  /** The last desired states that were written, as a backup would hold them. */
+  private readonly desiredWritten: { readonly path: string; readonly data: Buffer }[] = [];
   /** All data of the ensemble is lost; it may serve again from this time on. */
   lostUntil: number | undefined;
 
@@ -80,6 +88,7 @@ export class World {
         file: 0,
         broken: new Set(),
         confirmedAt: Number.NEGATIVE_INFINITY,
+        atStart: undefined,
       };
       for (const [file, script] of scenario.scripts) fake.systemd.define(file, script);
       for (const stranger of [...STRANGERS.running, ...STRANGERS.idle]) fake.systemd.define(stranger);
@@ -107,7 +116,29 @@ export class World {
       onAsked: (line) => this.hooks.onImpostor(host.name, line),
     });
     other.machineId = 'another-machine';
-    return other.boot(this.file(host.file));
+    const impostor = await other.boot(this.file(host.file));
+    this.impostors.push(impostor);
+    return impostor;
+  }
+
+  /** A desired state of an earlier time, and where it was. */
+  oldDesired(): { readonly path: string; readonly data: Buffer } | undefined {
+    return this.desiredWritten.length > 0 ? this.random.pick(this.desiredWritten) : undefined;
+  }
+
+  /** The session is that of a second machine of a host's name. */
+  isImpostor(session: string): boolean {
+    return this.impostors.some(({ store: { state } }) => state.kind === 'connected' && state.session === session);
+  }
+
+  /** A transaction was applied: what it wrote is backed up. */
+  backUp(operations: readonly WireOperation[]): void {
+    for (const operation of operations) {
+      const { op, path } = operation;
+      if (!path.startsWith('/desired/') || (op !== 'set' && op !== 'create')) continue;
+      this.desiredWritten.push({ path, data: operation.data });
+      if (this.desiredWritten.length > BACKED_UP) this.desiredWritten.shift();
+    }
   }
 
   /** The configuration file of this number. */
