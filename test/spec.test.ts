@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { projectRoot } from './harness/project.ts';
 import { INVARIANTS } from './simulation/invariants.ts';
+import { PLANTED } from './simulation/planted.ts';
 
 interface Named {
   readonly file: string;
@@ -32,7 +33,7 @@ function entriesOf(text: string): Entry[] {
         number: /^### INV-(\d+)/.exec(part)?.[1] ?? '',
         tests: [...part.matchAll(/^- `(test\/[^`]+)`: (.+)$/gm)].map(([, file = '', name = '']) => ({ file, name })),
         simulated: [...part.matchAll(/^- simulation: (.+)$/gm)].flatMap(([, names = '']) => quoted(names)),
-        planted: [...part.matchAll(/^- planted bugs?: (.+)$/gm)].flatMap(([, names = '']) => quoted(names)),
+        planted: [...part.matchAll(/^- planted bug: (.+)$/gm)].map(([, what = '']) => what),
       };
     });
 }
@@ -132,6 +133,12 @@ describe('an invariant of SPEC.md', () => {
     const names = (file: string) => (existsSync(join(projectRoot, file)) ? testNames(read(file)) : undefined);
     expect(mistakes(entries, names)).toEqual([]);
   });
+
+  it('is broken by planted bugs that the simulation knows, at least ten of them are', () => {
+    const bugs = new Set(PLANTED.map(({ what }) => what));
+    expect(entries.flatMap(({ planted }) => planted).filter((what) => !bugs.has(what))).toEqual([]);
+    expect(entries.filter(({ planted }) => planted.length > 0).length).toBeGreaterThanOrEqual(10);
+  });
 });
 
 describe('the reader of SPEC.md', () => {
@@ -142,7 +149,7 @@ describe('the reader of SPEC.md', () => {
     '- `test/a.test.ts`: does one thing',
     '- `test/a.test.ts`: does another',
     '- simulation: `INV-ONCE`, `INV-LIVE`',
-    '- planted bug: `the fence is left out`',
+    '- planted bug: the fence is left out',
     '### INV-02 Two',
     '## Afterwards',
     '- `test/b.test.ts`: is no part of it',
