@@ -248,6 +248,8 @@ export class UnitJobs {
       return outcome;
     } finally {
       this.stoppingUnits.delete(unit);
+      // until now it was not reported as down: others wait for that
+      this.deps.onChange();
     }
   }
 

@@ -446,6 +446,81 @@ describe('an executor', () => {
     expect(host.memory.remembered.units.size).toBe(0);
   });
 
+  const once = (name: string): DesiredUnit => ({ ...unit(name), isolation: 'stop' });
+
+  it('reports, while it stops its units, each of them as down as soon as it is, and that it is leaving', async () => {
+    host.systemd.define('b.service', { stopMs: 3_000 });
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), once('b'), unit('c')]);
+    await clock.until('all to run', () => ['a', 'b', 'c'].every((name) => seen(name)?.active === 'active'));
+    host.systemd.define('c.service', { stopMs: 6_000 });
+    const stopped = executor.stopUnits('all', new AbortController().signal);
+    const shown = () => ['a', 'b', 'c'].map((name) => seen(name)?.active ?? 'none');
+    await clock.until('the word', () => observed()?.leaving === true);
+    expect(shown()).not.toContain('inactive');
+    await clock.until('a to be down', () => seen('a')?.active === 'inactive');
+    expect([active('a'), active('b')]).toEqual(['inactive', 'deactivating']);
+    expect(shown()).toEqual(['inactive', 'deactivating', 'deactivating']);
+    await clock.until('b to be down', () => seen('b')?.active === 'inactive');
+    expect(active('c')).toBe('deactivating');
+    expect(await done(stopped)).toEqual([]);
+    await clock.until('c to be down', () => seen('c')?.active === 'inactive');
+    expect(observed()).toMatchObject({ epoch: 1, generation, leaving: true });
+  });
+
+  it('never reports a unit as down while it leaves and a start of it is under way', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a')]);
+    await clock.until('the start to be asked for', () => asked('start a.service') === 1);
+    const stopped = executor.stopUnits('all', new AbortController().signal);
+    let early = false;
+    while (observed()?.units.some((each) => each.unit === 'a.service' && each.active === 'inactive') !== true) {
+      early ||= observed()?.leaving === true && seen('a') === undefined && active('a') !== 'inactive';
+      await clock.advance(1);
+      if (clock.now() > 60_000) throw new Error('it is never said to be down');
+    }
+    expect([active('a'), early]).toEqual(['inactive', false]);
+    await done(stopped);
+  });
+
+  it('stops only what may run once when the rest is to be kept, and does not call that leaving', async () => {
+    await writeSpec();
+    await boot();
+    await desire([unit('a'), once('b')]);
+    await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
+    expect(host.systemd.guards.names).toHaveLength(1);
+    expect(await done(executor.stopUnits('once-only', new AbortController().signal))).toEqual([]);
+    expect([active('a'), active('b')]).toEqual(['active', 'inactive']);
+    await clock.until('the end of the guard', () => host.systemd.guards.names.length === 0);
+    await clock.advance(20_000);
+    expect([active('a'), active('b')]).toEqual(['active', 'inactive']);
+    expect([...host.memory.remembered.units.keys()]).toEqual(['a.service']);
+    expect(observed()?.leaving).toBeUndefined();
+    expect([asked('stop a.service'), asked('start b.service')]).toEqual([0, 1]);
+  });
+
+  it.each(['all', 'once-only'] as const)(
+    'says what may run once and did not stop in time (%s): a guard stops it',
+    async (which) => {
+      for (const name of ['a.service', 'b.service']) host.systemd.define(name, { stopMs: 60_000 });
+      await writeSpec();
+      await boot();
+      await desire([unit('a'), once('b')]);
+      await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
+      const abort = new AbortController();
+      clock.after(500, () => abort.abort());
+      expect(await done(executor.stopUnits(which, abort.signal))).toEqual(['b.service']);
+      expect(host.systemd.guards.names).toHaveLength(1);
+      // the process ends, so that nothing is confirmed any more
+      store.cut('silent');
+      await clock.advance(4_000);
+      expect(active('b')).not.toBe('deactivating');
+      expect(active('a')).toBe(which === 'all' ? 'deactivating' : 'active');
+    },
+  );
+
   it('stops a unit whose start hangs at once when it is told to stop its units', async () => {
     host.systemd.define('a.service', { start: 'hangs' });
     await writeSpec();
