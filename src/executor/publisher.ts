@@ -34,7 +34,8 @@ export class Publisher {
       if (state.kind === 'connected') this.kick();
     });
     this.watch = store.watch(observedPath(host), (node) => {
-      if (node) return;
+      // what is being written now has not been read; and what was written last is there, unless someone else wrote, too
+      if (node && (this.writing !== undefined || !this.written || node.data.equals(this.written.data))) return;
       this.written = undefined;
       this.kick();
     });
