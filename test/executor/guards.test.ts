@@ -414,6 +414,50 @@ describe('guards', () => {
     expect(rig.done.slice(3).sort()).toEqual(['end 1', 'end 2']);
   });
 
+  it('cover nothing while one that has fired is not known to be over', async () => {
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    rig.refusal = { end: 'too busy' };
+    for (let i = 0; i < 8; i++) {
+      rig.renew([A]);
+      await rig.clock.advance(300);
+      expect(rig.guards.covers(A)).toBe(rig.clock.now() < (rig.seen[0]?.firesAt ?? 0));
+    }
+    rig.refusal = {};
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.guards.covers(A)).toBe(true);
+  });
+
+  it('cover nothing while those of an earlier process are there, which may fire at any time', async () => {
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    rig.restart();
+    await rig.clock.until('the connection', () => rig.connection.connected);
+    rig.refusal = { end: 'too busy' };
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.done).toEqual(['start 1', 'start 2']);
+    expect(rig.guards.covers(A)).toBe(false);
+    rig.refusal = {};
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.guards.covers(A)).toBe(true);
+  });
+
+  it('cover what they did when the connection was made anew, and the next one cannot be started', async () => {
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    rig.systemd.disconnect();
+    await rig.clock.advance(10);
+    rig.systemd.reconnect();
+    await rig.clock.until('the connection', () => rig.connection.connected);
+    rig.refusal = { start: 'no memory' };
+    rig.renew([A]);
+    await rig.clock.advance(300);
+    expect(rig.guards.covers(A)).toBe(true);
+  });
+
   it('that may have been started, though the call failed, are ended after the next one', async () => {
     rig.renew([A]);
     await rig.clock.advance(300);
