@@ -45,6 +45,8 @@ export class Heartbeat {
   private suspendedAt: number | undefined;
   /** The session was begun, or taken up again, at this time at the earliest, which the next beat proves. */
   private resumedAfter: number | undefined;
+  /** Session in which a beat was answered. */
+  private provenIn: string | undefined;
   private beating: Promise<void> | undefined;
   private cancel = () => {};
   private readonly unsubscribe: readonly (() => void)[];
@@ -60,10 +62,16 @@ export class Heartbeat {
     this.onState(store.state);
   }
 
+  /** A beat was answered in the present session: what is confirmed is no mere beginning. */
+  get proven(): boolean {
+    return this.session !== undefined && this.provenIn === this.session;
+  }
+
   /** Beats are sent only while they are needed: each costs a write. */
   need(on: boolean): void {
     if (this.on === on || this.ended) return;
     this.on = on;
+    this.provenIn = undefined;
     this.cancel();
     if (!on) return;
     // what asks for it was read a moment ago, from a server that had been told by the others: proof enough to begin with.
@@ -143,6 +151,7 @@ export class Heartbeat {
     const heard = this.heardBy(sentAt) ?? Number.NEGATIVE_INFINITY;
     const proven = Math.max(heard, this.resumedAfter ?? Number.NEGATIVE_INFINITY);
     this.resumedAfter = undefined;
+    this.provenIn = this.session;
     this.note(sentAt);
     if (this.on && Number.isFinite(proven)) this.options.onConfirmed(proven);
   }

@@ -47,7 +47,10 @@ export class Lease {
         this.compare();
       },
     });
-    const onConfirmed = (confirmedAt: number) => this.isolation.prove(confirmedAt);
+    const onConfirmed = (confirmedAt: number) => {
+      this.isolation.prove(confirmedAt);
+      this.compare();
+    };
     this.heartbeat = new Heartbeat({ store, host, clock, sessionTimeoutMs, onConfirmed });
   }
 
@@ -68,7 +71,8 @@ export class Lease {
   get cleared(): ReadonlySet<string> {
     const { sure, until, sessionTimeoutMs } = this.isolation;
     const { stopAfterMs, suspectMs } = isolationTiming(sessionTimeoutMs);
-    if (!sure || until - this.options.clock.now() < stopAfterMs - suspectMs) return new Set();
+    if (!sure || !this.heartbeat.proven) return new Set();
+    if (until - this.options.clock.now() < stopAfterMs - suspectMs) return new Set();
     return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit)));
   }
 
