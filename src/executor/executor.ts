@@ -7,7 +7,7 @@ import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
-import { type Diff, diff, valuesKey } from './diff.ts';
+import { type Action, type Diff, diff, valuesKey } from './diff.ts';
 import { Lease } from './lease.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
@@ -130,7 +130,7 @@ export class Executor {
       onDrift: (unit) => options.metrics.drift(unit),
       saved: () => {
         // a start must not be older on disk than the order that asked for it
-        if (this.orders.applied !== this.savedApplied) this.keeper.save();
+        this.saveApplied();
         return this.keeper.saved;
       },
     });
@@ -259,7 +259,9 @@ export class Executor {
 
   private async pass(): Promise<void> {
     if (this.ended) {
-      if (this.leaving && this.last) this.tell(this.last);
+      if (!this.leaving || !this.last) return;
+      this.saveApplied();
+      this.tell(this.last);
       return;
     }
     const begun = this.options.clock.now();
@@ -273,10 +275,15 @@ export class Executor {
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
-    const starts = this.systemd.connected && decision.actions.some((action) => action.kind === 'start');
-    if (this.orders.applied !== this.savedApplied && !starts) this.keeper.save();
+    const starts = this.systemd.connected && decision.actions.some(isStartAtOnce);
+    if (!starts) this.saveApplied();
     this.tell(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
+  }
+
+  /** What is told to be obeyed must be so after a restart, too. */
+  private saveApplied(): void {
+    if (this.orders.applied !== this.savedApplied) this.keeper.save();
   }
 
   private remembered(): Remembered {
@@ -339,4 +346,9 @@ export class Executor {
     // a script that hangs and was mended must not keep the mended one from running
     return scriptHasRun || now.prestart?.script === unit.prestart?.script;
   }
+}
+
+/** A start that waits for nothing but the memory on disk. */
+function isStartAtOnce(action: Action): boolean {
+  return action.kind === 'start' && !action.desired.prestart;
 }

@@ -5,7 +5,7 @@ import { digestOf } from '../../src/shared/digest.ts';
 import type { Service, Version } from '../../src/shared/model.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import { FakeClock } from '../fakes/clock.ts';
-import { FakeHost, specOf } from '../fakes/daemon.ts';
+import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';
 
 const kept: Service = { name: 'kept', type: 'shared', count: 1, enabled: true, isolation: 'keep' };
@@ -66,6 +66,38 @@ describe('before a unit is started', () => {
     }
     expect(late).toEqual([]);
     expect(host.asked.filter((line) => line === 'start kept.service').length).toBeGreaterThan(20);
+  });
+
+  it.each([
+    ['a script runs', (host: FakeHost) => host.systemd.define('more.service')],
+    ['the bus is gone', (host: FakeHost) => host.systemd.disconnect()],
+    ['the daemon stops', (_: FakeHost, daemon: FakeDaemon) => void daemon.stop()],
+  ])('what is reported as obeyed is on disk, while %s, too', async (_, begin) => {
+    const clock = new FakeClock();
+    const ensemble = new FakeEnsemble({ clock });
+    const everywhere: Service = { ...kept, name: 'kept', type: 'global' };
+    const hosts = ['w1', 'w2'].map((name) => new FakeHost(name, clock, ensemble));
+    const daemons: FakeDaemon[] = [];
+    for (const host of hosts) {
+      host.systemd.define('kept.service', { stopMs: 5_000 });
+      host.systemd.onCommand = () => ({ afterMs: 10_000, exitStatus: 0 });
+      daemons.push(await host.boot(specOf(everywhere)));
+    }
+    const isUp = (host: FakeHost) => host.systemd.state('kept.service').active === 'active';
+    await clock.until('it to run', () => hosts.every(isUp));
+    const operator = ensemble.connect({ sessionTimeoutMs: 60_000 });
+    await clock.advance(2_000);
+    // the first one leads
+    const [host, daemon] = [hosts[1], daemons[1]];
+    if (!host || !daemon) throw new Error('there are two');
+    begin(host, daemon);
+    const before = daemon.executor.observed?.generation ?? 0;
+    const spec = specOf(everywhere, { ...everywhere, name: 'more', prestart: 'true' });
+    const at = clock.date().toISOString();
+    void proposeSpec(operator, { spec, digest: digestOf(spec), proposedBy: 'w2', at, intent: 'replace' });
+    await clock.until('the report', () => (daemon.executor.observed?.generation ?? 0) > before);
+    await clock.advance(10);
+    expect(host.memory.remembered.applied.generation).toBe(daemon.executor.observed?.generation);
   });
 
   it('a guard runs that stops it, where it may run once only', async () => {
