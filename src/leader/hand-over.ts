@@ -45,7 +45,7 @@ interface Instances {
 }
 
 export function handOver(input: HandOverInput): HandOver {
-  const told = new Map([...input.wanted].map(([host, units]) => [host, [...units]]));
+  const told = new Map(input.wanted);
   const views = new Map(input.hosts.map((view) => [view.name, view]));
   const pending: PendingHandOver[] = [];
   for (const [unit, instances] of gather(input, views)) {
@@ -53,7 +53,13 @@ export function handOver(input: HandOverInput): HandOver {
       ([host, entry]) =>
         !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input),
     );
-    for (const [host, entry] of waiting) told.get(host)?.push({ ...entry, withdrawn: true });
+    for (const [host, entry] of waiting) {
+      const units = [...(told.get(host) ?? []), { ...entry, withdrawn: true }];
+      told.set(
+        host,
+        units.sort((a, b) => compare(a.unit, b.unit)),
+      );
+    }
     const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
     const fresh = freshHosts(instances, input.unsure);
     for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
@@ -64,31 +70,44 @@ export function handOver(input: HandOverInput): HandOver {
       pending.push({ unit, to, from });
     }
   }
-  for (const units of told.values()) units.sort((a, b) => compare(a.unit, b.unit));
   pending.sort((a, b) => compare(a.unit, b.unit) || compare(a.to, b.to));
   return { units: told, pending };
 }
 
-/** Units that somebody has or shall have, but for those of services that run everywhere. */
-function gather(
-  { wanted, written, observed, everywhere }: HandOverInput,
-  views: ReadonlyMap<string, HostView>,
-): Map<string, Instances> {
+/** Units whose instances may have to wait for each other: of hundred thousands, mostly none. */
+function concerned({ wanted, written, everywhere, hosts }: HandOverInput): ReadonlySet<string> {
+  const giving = new Set(
+    hosts.flatMap(({ name, state }) => (state === 'draining' || state === 'leaving' ? [name] : [])),
+  );
+  const units = new Set<string>();
+  const add = (entry: DesiredUnit, host: string) => {
+    if ((entry.isolation === 'stop' || giving.has(host)) && !everywhere.has(entry.service)) units.add(entry.unit);
+  };
+  for (const [host, entries] of wanted) for (const entry of entries) add(entry, host);
+  for (const [host, order] of written) for (const entry of order.units) add(entry, host);
+  return units;
+}
+
+/** All that is known of each unit that is concerned. */
+function gather(input: HandOverInput, views: ReadonlyMap<string, HostView>): Map<string, Instances> {
+  const { wanted, written, observed } = input;
+  const units = concerned(input);
   const all = new Map<string, Instances>();
+  if (units.size === 0) return all;
   const of = (unit: string): Instances => {
     const known = all.get(unit) ?? { wanted: new Map(), written: new Map(), up: new Set() };
     all.set(unit, known);
     return known;
   };
-  for (const [host, units] of wanted)
-    for (const entry of units) if (!everywhere.has(entry.service)) of(entry.unit).wanted.set(host, entry);
-  for (const [host, { units }] of written) {
+  for (const [host, entries] of wanted)
+    for (const entry of entries) if (units.has(entry.unit)) of(entry.unit).wanted.set(host, entry);
+  for (const [host, order] of written) {
     if (!views.has(host)) continue;
-    for (const entry of units) if (!everywhere.has(entry.service)) of(entry.unit).written.set(host, entry);
+    for (const entry of order.units) if (units.has(entry.unit)) of(entry.unit).written.set(host, entry);
   }
-  for (const [host, { units }] of observed) {
+  for (const [host, report] of observed) {
     if (!views.has(host)) continue;
-    for (const seen of units) if (isUp(seen)) all.get(seen.unit)?.up.add(host);
+    for (const seen of report.units) if (isUp(seen)) all.get(seen.unit)?.up.add(host);
   }
   return all;
 }
