@@ -182,10 +182,10 @@ function decideRunning(desired: DesiredUnit, state: UnitState, memory: UnitMemor
   const unit = desired.unit;
   if (!memory.ours || (!memory.ran && state.active === 'active')) return { kind: 'adopt', unit, desired };
   const values = valuesKey(desired);
-  const changed = values !== undefined && memory.startedWith !== undefined && values !== memory.startedWith;
   // an instance that is placed nowhere for the moment is no reason to take a running unit down
-  if (changed && missingValues(desired).length === 0) return { kind: 'stop', unit, reason: 'values-changed' };
-  return NOTHING;
+  if (values === undefined || missingValues(desired).length > 0) return NOTHING;
+  if (memory.startedWith === undefined) return { kind: 'adopt', unit, desired };
+  return values === memory.startedWith ? NOTHING : { kind: 'stop', unit, reason: 'values-changed' };
 }
 
 function decideUnwanted(

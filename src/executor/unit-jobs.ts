@@ -6,7 +6,7 @@ import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { DesiredUnit } from '../shared/model.ts';
-import { type Action, type StartReason, type StopReason, valuesKey } from './diff.ts';
+import { type Action, missingValues, type StartReason, type StopReason, valuesKey } from './diff.ts';
 import type { Prestart } from './prestart.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';
 import type { UnitEvents } from './unit-events.ts';
@@ -146,7 +146,9 @@ export class UnitJobs {
     const { unit, service } = desired;
     if (!this.deps.table.isOurs(unit))
       this.deps.events.record({ kind: 'adopted', unit, service, reason: 'running', why: 'it runs already' });
-    this.deps.table.adopted(desired.unit, valuesKey(desired));
+    // with nothing placed for its script yet it cannot have been started: the values are taken when there are any
+    const values = missingValues(desired).length === 0 ? valuesKey(desired) : undefined;
+    this.deps.table.adopted(desired.unit, values);
   }
 
   private async start(action: Extract<Action, { kind: 'start' }>): Promise<void> {

@@ -55,6 +55,11 @@ export class DesiredWriter {
     return [...this.existing];
   }
 
+  /** What is written for this host is not what it was told: it counts as unreadable, and is written anew. */
+  distrust(host: string): void {
+    this.written.delete(host);
+  }
+
   /** Writes these states and removes those of `gone`; answers how many states were written: not those that are too large. Rejects when the fence or ZooKeeper refuses: resign then. */
   async write(states: readonly Desired[], gone: readonly string[], alongside?: Alongside): Promise<number> {
     const steps: Step[] = [];

@@ -1,5 +1,5 @@
 /** What `place()` is asked, from what the leader has read. Pure. */
-import type { Desired, ExclusionReason, Failure, HostIntent, Observed } from '../shared/model.ts';
+import type { Desired, ExclusionReason, Failure, HostIntent, Observed, Version } from '../shared/model.ts';
 import type { HostState, HostView } from './placement.ts';
 
 export interface HostInputs {
@@ -52,6 +52,22 @@ function reasonOf(failure: Failure): ExclusionReason {
     case 'invalid-unit':
       return failure.kind;
   }
+}
+
+/**
+ * Hosts whose written state is older than the one they report to obey: somebody put it back. It says nothing of what they
+ * were told, and they refuse it.
+ */
+export function outdated(
+  written: ReadonlyMap<string, Desired>,
+  observed: ReadonlyMap<string, Observed>,
+): readonly string[] {
+  const isOlder = (order: Version, obeyed: Version) =>
+    order.epoch < obeyed.epoch || (order.epoch === obeyed.epoch && order.generation < obeyed.generation);
+  return [...written].flatMap(([host, order]) => {
+    const report = observed.get(host);
+    return report && isOlder(order, report) ? [host] : [];
+  });
 }
 
 /** Unit → hosts it is placed on, from the desired states. */

@@ -14,7 +14,7 @@ import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
 import { type HandOver, handOver, unsureHosts } from './hand-over.ts';
 import { Historian } from './historian.ts';
-import { placedOn, runningOn } from './inputs.ts';
+import { outdated, placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
 import type { Move, Placement } from './placement.ts';
 import { differs, renderUnits } from './render.ts';
@@ -117,7 +117,7 @@ export class Leader {
   }
 
   private async decide(writer: DesiredWriter): Promise<void> {
-    const { clock } = this.options;
+    const { clock, log } = this.options;
     if (!this.view.ready || this.term.signal.aborted) return;
     const record = this.view.spec;
     if (!record) {
@@ -125,6 +125,12 @@ export class Leader {
       return;
     }
     if (this.epochTooLow()) return;
+    for (const host of outdated(writer.written, this.view.observed.values)) {
+      log.error(`the desired state of ${host} is older than what it obeys: somebody put it back; it is written anew`, {
+        host,
+      });
+      writer.distrust(host);
+    }
     const now = clock.now();
     const roll = this.attendance.call(writer, record.spec, now);
     this.historian.attend(roll, record.spec.brake, this.attendance.braking);

@@ -330,9 +330,13 @@ describe('a desired unit', () => {
     expect(running(key('w1'), prestart('w1'))).toBe('nothing');
   });
 
-  it('is not restarted while a value is missing, or when the old ones are not known, or when it has none any more', () => {
+  it('has values that are not known noted, as soon as none is missing, and is not restarted', () => {
+    expect(running(undefined, prestart('w1'))).toBe('adopt');
+    expect(running(undefined, prestart())).toBe('nothing');
+  });
+
+  it('is not restarted while a value is missing, or when it has none any more', () => {
     expect(running(key('w1'), prestart())).toBe('nothing');
-    expect(running(undefined, prestart('w1'))).toBe('nothing');
     expect(running(key('w1'), undefined)).toBe('nothing');
   });
 });

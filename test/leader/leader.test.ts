@@ -506,6 +506,34 @@ describe('a unit that may run once only', () => {
   });
 });
 
+describe('a desired state that somebody put back', () => {
+  it('is taken for nothing: its host obeys a newer one, and is written anew what it shall run', async () => {
+    await begin(specOf(one), 'w1', 'w2');
+    const [holder] = holders('one.service', 'w1', 'w2');
+    if (holder === undefined) throw new Error('nobody has it');
+    const other = holder === 'w1' ? 'w2' : 'w1';
+    const old = desired(holder);
+    if (!old) throw new Error('no order');
+    await put(`/hosts/${holder}`, encodeHostIntent({ host: holder, state: 'draining', since: '', why: '' }));
+    await clock.until('the order to stop it', () => desired(holder)?.units[0]?.withdrawn === true);
+    await observe(holder, []);
+    await clock.until('the move', () => units(other).includes('one.service'));
+    await obey('w1', 'w2');
+    await done(operator.remove(`/hosts/${holder}`));
+    await clock.advance(20_000);
+    const obeyed = desired(holder);
+    const { epoch } = terms.at(-1) ?? { epoch: 0 };
+    await put(`/desired/${holder}`, encodeDesired(old));
+    terms.at(-1)?.resign('a test');
+    await clock.until('a new term', () => (terms.at(-1)?.epoch ?? 0) > epoch);
+    await observe(holder, [], { epoch: obeyed?.epoch ?? 0, generation: obeyed?.generation ?? 0 });
+    await clock.until('a new order', () => (desired(holder)?.epoch ?? 0) > epoch);
+    expect(units(holder)).toEqual([]);
+    expect(units(other)).toEqual(['one.service']);
+    expect(log.at('error').join()).toContain(`the desired state of ${holder} is older than what it obeys`);
+  });
+});
+
 describe('what a leader cannot read', () => {
   it('is reported and changes nothing: a member', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
