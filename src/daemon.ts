@@ -1,28 +1,21 @@
 /** The daemon: the only place where its parts are wired together. It holds no rule of its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Executor } from './executor/executor.ts';
+import { Agent } from './agent.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
-import { UnitHistory } from './executor/unit-history.ts';
 import { listen } from './http/listen.ts';
 import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
-import { Election } from './leader/election.ts';
-import { Leader } from './leader/leader.ts';
-import { objection, planChange } from './leader/plan.ts';
 import { delay, systemClock } from './shared/clock.ts';
 import { type Config, renderProblem } from './shared/config/config.ts';
 import { changedFixedParts } from './shared/config/fixed-parts.ts';
 import { loadConfig } from './shared/config/load-config.ts';
 import { leaderFinder } from './shared/find-leader.ts';
 import type { Logger } from './shared/log.ts';
-import { Membership } from './shared/membership.ts';
 import { decodeSpecRecord } from './shared/payloads.ts';
 import { describeConnection, describeState } from './shared/session-text.ts';
-import { readSnapshot } from './shared/snapshot.ts';
-import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
 import { SPEC } from './shared/znodes.ts';
 import { Diagnosis } from './shared/zookeeper/diagnosis.ts';
 import { askEnsemble } from './shared/zookeeper/ensemble.ts';
@@ -57,8 +50,6 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   const { host, zookeeper } = initial;
   let config = initial;
   let clusterSpec: string | undefined;
-  let leader: Leader | undefined;
-  let leaving = false;
   let hasJoined = false;
   let markReady = () => {};
   let markFatal = (_why: string) => {};
@@ -84,91 +75,35 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   }));
   const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
 
-  const history = new UnitHistory({ host: host.name, store, clock, log, mayWrite: () => membership.joined });
-  const executor = new Executor({
+  const agent = new Agent({
     host: host.name,
+    machineId,
     store,
+    clock,
+    log,
     connectSystemd: (events) => connectSystemd({ ...systemdAt, clock, log, events }),
     memory: memoryFile(join(initial.stateDir, 'units.json'), log),
     prestartFolder: join(initial.stateDir, 'prestart'),
-    clock,
-    log,
-    metrics: metrics.executor,
-    events: history,
-    loopTickMs: timings.loopTickMs,
-    failedLoopTickMs: timings.failedLoopTickMs,
     sessionTimeoutMs,
-    onSystemdConnected: () => readyIfAll(),
-  });
-
-  const election = new Election({
-    store,
-    host: host.name,
-    machineId,
-    clock,
-    log,
-    onLeading: (term) => {
-      leader = new Leader(term, {
-        host: host.name,
-        store,
-        clock,
-        log,
-        metrics: metrics.leader,
-        loopTickMs: timings.loopTickMs,
-        reactionMs: timings.reactionMs,
-        boundaryMs: timings.boundaryMs,
-        onEpochTooLow: (epoch) => election.raiseEpochAbove(epoch),
-      });
-      term.signal.addEventListener('abort', () => {
-        leader = undefined;
-        metrics.stoppedLeading();
-      });
-    },
-  });
-
-  const propose = async (intent: 'start' | 'replace') => {
-    const { spec, specDigest: digest, file } = config;
-    const outcome = await proposeSpec(store, {
-      spec,
-      digest,
-      proposedBy: host.name,
-      at: clock.date().toISOString(),
-      intent,
-      object: async () => objection(planChange(spec, await readSnapshot(store), []), file),
-    });
-    const { level, text } = describeOutcome(outcome, file);
-    const isNew = outcome.kind === 'created' || outcome.kind === 'replaced';
-    log[level](text, { digest, ...(isNew && { event: 'spec-replaced' }) });
-  };
-
-  const membership = new Membership({
-    store,
-    clock,
-    log,
+    ...timings,
+    executorMetrics: metrics.executor,
+    leaderMetrics: metrics.leader,
+    file: () => ({ name: config.file, spec: config.spec, digest: config.specDigest }),
     describe: () => {
       const address = config.host.address ?? host.name;
-      const url = `http://${address}:${config.http.port}`;
-      return {
-        host: host.name,
-        machineId,
-        address,
-        url,
-        labels: config.host.labels,
-        software,
-        file: config.specDigest,
-        ...(leaving && { leaving }),
-      };
+      return { address, url: `http://${address}:${config.http.port}`, labels: config.host.labels, software };
     },
-    elect: (earlier) => election.join(earlier),
-    onJoined: async (continuous) => {
-      executor.joined(continuous);
-      await propose('start');
+    onJoined: () => {
       hasJoined = true;
       readyIfAll();
     },
-    onInterrupted: () => executor.left(),
+    onSystemdConnected: () => readyIfAll(),
     onNameTaken: (why) => markFatal(why),
+    onTerm: (term) => {
+      if (!term) metrics.stoppedLeading();
+    },
   });
+  const { executor, election, membership } = agent;
 
   const readyIfAll = () => {
     if (hasJoined && executor.systemdConnected) markReady();
@@ -178,7 +113,6 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     clusterSpec = decoded?.ok ? decoded.value.digest : clusterSpec;
   });
   const unsubscribe = store.onState((state) => {
-    if (state.kind === 'lost') executor.left();
     if (state.kind === 'suspended' || state.kind === 'lost')
       log.warn(`${describeState(state)}; units run on, those with isolation: stop for as long as is safe`);
   });
@@ -193,24 +127,16 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
     observed: executor.observed,
   });
-  /** Ends everything but the session: its znodes hold the host's place until the next process takes them over. */
-  const makeWay = async () => {
-    log.info('systemd starts this daemon again: units run on, the host stays a member');
-    // the election is left, so that another host leads at once, and nobody waits for a candidate that is gone
-    await Promise.allSettled([election.leave(), membership.close(), executor.close(), http.close()]);
-    await embedded?.stop();
-  };
-
   const http = createServer({
     status,
-    assignments: () => leader?.assignments,
+    assignments: () => agent.leader?.assignments,
     findLeader: leaderFinder(store, clock),
     metrics: metrics.registry,
   });
 
   // first, because a port in use is how a second daemon of the same file on this machine finds out
   await listen(http, { ...initial.http, file: initial.file });
-  await executor.start();
+  await agent.start();
   log.info(`servicewatcher ${software} on host ${host.name}, ZooKeeper ${servers.join(',')}${chroot}`);
 
   return {
@@ -225,38 +151,18 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       }
       for (const part of changedFixedParts(config, parsed.config))
         log.warn(`${config.file}: \`${part}\` has changed and takes effect when the daemon is restarted`);
-      await executor.clearFailures();
       config = parsed.config;
-      await membership.refresh();
-      await propose('replace').catch((error: unknown) =>
-        log.error(
-          `the new configuration could not be proposed to the cluster: ${String(error)}; reload again once ZooKeeper answers`,
-        ),
-      );
+      await agent.reload();
     },
     async stop() {
       specWatch.close();
       if ((await endingOf(process.pid, { ...systemdAt, clock, log })) === 'restart') {
-        await Promise.race([makeWay(), delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
-        await history.close();
+        const madeWay = Promise.allSettled([agent.makeWay(), http.close(), embedded?.stop()]);
+        await Promise.race([madeWay, delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
         return;
       }
-      leaving = true;
       const which = config.onStop === 'stop' ? 'all' : 'once-only';
-      const [left] = await Promise.all([
-        executor.stopUnits(which, AbortSignal.timeout(STOP_UNITS_MS)),
-        membership.refresh().then(() => election.leave()),
-      ]);
-      if (left.length > 0) {
-        log.error(
-          `${left.join(' ')} did not stop, and must not run twice (isolation: stop): others take over when the session of this host has expired`,
-        );
-        await history.close();
-        return;
-      }
-      await membership.close();
-      await executor.close();
-      await history.close();
+      if (!(await agent.leave(which, AbortSignal.timeout(STOP_UNITS_MS)))) return;
       diagnosis.close();
       await store.close();
       unsubscribe();

@@ -169,13 +169,17 @@ describe('imports', () => {
     expect(breaches(/^http\//, forbidden)).toEqual([]);
   });
 
-  it('that wire leader, executor and HTTP interface together: only those of the daemon', () => {
+  it('that wire leader, executor and HTTP interface together: only those of the agent and the daemon', () => {
     const parts = (file: string, text: string) => {
       const values = importsOf(file, text).filter(({ typeOnly }) => !typeOnly);
       return new Set(values.flatMap(({ target }) => /^(leader|executor|http)\//.exec(target)?.[1] ?? []));
     };
     const wiring = [...files].filter(([file, text]) => parts(file, text).size > 1).map(([file]) => file);
-    expect(wiring).toEqual(['daemon.ts']);
+    expect(wiring).toEqual(['agent.ts', 'daemon.ts']);
+  });
+
+  it('of the agent: only by the daemon', () => {
+    expect(importers('agent.ts')).toEqual(['daemon.ts']);
   });
 
   it('of the daemon: only by the command line', () => {

@@ -33,7 +33,12 @@ function home(): FakeHost {
   if (!host) throw new Error('it runs nowhere');
   return host;
 }
-const told = (host: FakeHost) => host.unitEvents.map(({ kind, reason }) => `${kind} ${reason}`);
+/** What executors tell of units; what leaders tell has other names. */
+const OF_UNITS = new Set(['started', 'stopped', 'adopted', 'failed', 'cleared', 'ended', 'drift']);
+const told = (host: FakeHost) =>
+  host.log.entries.flatMap(({ fields: { event, reason } }) =>
+    OF_UNITS.has(String(event)) ? [`${event} ${reason}`] : [],
+  );
 
 describe('a daemon tells of a unit', () => {
   it('that it was started, and that it failed; the other host, that it was started there', async () => {

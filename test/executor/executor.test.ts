@@ -65,7 +65,7 @@ async function boot(
     clock,
     log: host.log,
     metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
-    events: { record: (event) => void host.unitEvents.push(event) },
+    events: { record: () => {} },
     loopTickMs: 5_000,
     failedLoopTickMs: 2_000,
     sessionTimeoutMs: 4_000,

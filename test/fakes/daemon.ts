@@ -1,18 +1,17 @@
 /**
- * One host of a pretended cluster: a daemon wired as `src/daemon.ts` wires it, over a fake store and a fake systemd, and
+ * One host of a pretended cluster: a daemon's agent, as `src/daemon.ts` runs it, over a fake store and a fake systemd, and
  * what it asked systemd for. Its process can end in an orderly way, be killed, and be started again.
  */
-import { Executor } from '../../src/executor/executor.ts';
+import { Agent, type AgentFile } from '../../src/agent.ts';
+import type { Executor } from '../../src/executor/executor.ts';
 import type { MemoryFile, Remembered } from '../../src/executor/memory-file.ts';
 import type { Systemd } from '../../src/executor/systemd.ts';
-import type { UnitEvent } from '../../src/executor/unit-events.ts';
-import { Election, type Leadership } from '../../src/leader/election.ts';
-import { Leader } from '../../src/leader/leader.ts';
+import type { Election, Leadership } from '../../src/leader/election.ts';
+import type { Leader } from '../../src/leader/leader.ts';
 import type { Move } from '../../src/leader/placement.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import { Membership } from '../../src/shared/membership.ts';
+import type { Membership } from '../../src/shared/membership.ts';
 import type { Service, Spec } from '../../src/shared/model.ts';
-import { type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
 import type { FakeClock } from './clock.ts';
 import { type LogEntry, MemoryLog } from './log.ts';
 import { FakeProcess } from './process.ts';
@@ -58,8 +57,6 @@ export class FakeHost {
   /** `start UNIT`, `stop UNIT`, `run UNIT`, `reset UNIT`, `guard UNIT…`, as asked for by the daemons of this host, in order. */
   readonly asked: string[] = [];
   readonly drift: string[] = [];
-  /** What was told of units by the daemons of this host, in order. */
-  readonly unitEvents: UnitEvent[] = [];
   machineId: string;
 
   constructor(
@@ -77,7 +74,7 @@ export class FakeHost {
   /** A new process of the daemon, with `spec` in its configuration file. */
   async boot(spec: Spec): Promise<FakeDaemon> {
     const daemon = new FakeDaemon(this, spec);
-    await daemon.executor.start();
+    await daemon.start();
     return daemon;
   }
 
@@ -122,115 +119,92 @@ export class FakeHost {
 }
 
 export class FakeDaemon {
+  readonly process: FakeProcess;
   readonly store: FakeStore;
-  readonly executor: Executor;
-  readonly election: Election;
-  readonly membership: Membership;
   readonly moves: Move[] = [];
   readonly epochs: number[] = [];
   readonly convergences: number[] = [];
-  leader: Leader | undefined;
   term: Leadership | undefined;
   nameTaken: string | undefined;
-  proposed: ProposalOutcome | undefined;
-  readonly process: FakeProcess;
-  private leaving = false;
-  private digest: string;
-  private readonly timings: Readonly<Record<keyof typeof TIMINGS, number>>;
+  private readonly agent: Agent;
+  private file: AgentFile;
 
   constructor(
     private readonly host: FakeHost,
-    private spec: Spec,
+    spec: Spec,
   ) {
-    this.digest = digestOf(spec);
-    const { log, name } = host;
-    const { sessionTimeoutMs = SESSION_MS, timings = TIMINGS } = host.options;
-    this.timings = timings;
-    const clock = new FakeProcess(host.clock);
-    this.process = clock;
-    const store = host.ensemble.connect({ sessionTimeoutMs, process: clock });
-    this.store = store;
-    this.executor = new Executor({
-      host: name,
-      store,
-      connectSystemd: (events) => host.watched(host.systemd.connect(events, clock)),
-      memory: host.memory,
-      prestartFolder: host.prestartFolder,
-      clock,
-      log,
-      metrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
-      events: { record: (event) => void host.unitEvents.push(event) },
-      loopTickMs: timings.loopTickMs,
-      failedLoopTickMs: timings.failedLoopTickMs,
-      sessionTimeoutMs,
-      onSystemdConnected: () => {},
-    });
-    this.election = new Election({
-      store,
+    const { name, clock, ensemble, systemd, options } = host;
+    const { sessionTimeoutMs = SESSION_MS, timings = TIMINGS } = options;
+    const process = new FakeProcess(clock);
+    this.process = process;
+    this.store = ensemble.connect({ sessionTimeoutMs, process });
+    this.file = fileOf(spec);
+    this.agent = new Agent({
       host: name,
       machineId: host.machineId,
-      clock,
-      log,
-      onLeading: (term) => this.lead(term),
-    });
-    this.membership = new Membership({
-      store,
-      clock,
-      log,
-      describe: () => ({
-        host: name,
-        machineId: host.machineId,
-        address: name,
-        url: `http://${name}:9780`,
-        labels: {},
-        software: 'test',
-        file: this.digest,
-        ...(this.leaving && { leaving: true }),
-      }),
-      elect: (earlier) => this.election.join(earlier),
-      onJoined: async (continuous) => {
-        this.executor.joined(continuous);
-        await this.propose('start');
+      store: this.store,
+      clock: process,
+      log: host.log,
+      connectSystemd: (events) => host.watched(systemd.connect(events, process)),
+      memory: host.memory,
+      prestartFolder: host.prestartFolder,
+      sessionTimeoutMs,
+      ...timings,
+      executorMetrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },
+      leaderMetrics: {
+        placed: () => {},
+        moved: (moves) => void this.moves.push(...moves),
+        cluster: () => {},
+        converged: (seconds) => void this.convergences.push(seconds),
       },
-      onInterrupted: () => this.executor.left(),
+      file: () => this.file,
+      describe: () => ({ address: name, url: `http://${name}:9780`, labels: {}, software: 'test' }),
+      onJoined: () => {},
+      onSystemdConnected: () => {},
       onNameTaken: (why) => {
         this.nameTaken = why;
       },
+      onTerm: (term) => {
+        this.term = term;
+        if (term) this.epochs.push(term.epoch);
+      },
     });
-    store.onState((state) => {
-      if (state.kind === 'lost') this.executor.left();
-    });
+  }
+
+  get executor(): Executor {
+    return this.agent.executor;
+  }
+
+  get election(): Election {
+    return this.agent.election;
+  }
+
+  get membership(): Membership {
+    return this.agent.membership;
+  }
+
+  get leader(): Leader | undefined {
+    return this.agent.leader;
+  }
+
+  start(): Promise<void> {
+    return this.agent.start();
   }
 
   /** As SIGHUP asks for it, with another file. */
   async reload(spec: Spec): Promise<void> {
-    await this.executor.clearFailures();
-    this.spec = spec;
-    this.digest = digestOf(spec);
-    await this.membership.refresh();
-    await this.propose('replace').catch((error: unknown) => this.host.log.error(String(error)));
+    this.file = fileOf(spec);
+    await this.agent.reload();
   }
 
-  private async propose(intent: 'start' | 'replace'): Promise<void> {
-    const { spec, digest } = this;
-    this.proposed = await proposeSpec(this.store, {
-      spec,
-      digest,
-      proposedBy: this.host.name,
-      at: this.process.date().toISOString(),
-      intent,
-    });
+  /** An orderly stop, as `systemctl stop` asks for it; what is left then is to end the process. */
+  async stop(which: 'all' | 'once-only' = 'all'): Promise<void> {
+    if (await this.agent.leave(which, new AbortController().signal)) await this.store.close();
   }
 
-  /** An orderly stop, as `systemctl stop` asks for it. */
-  async stop(): Promise<void> {
-    this.leaving = true;
-    const [left] = await Promise.all([
-      this.executor.stopUnits('all', new AbortController().signal),
-      this.membership.refresh().then(() => this.election.leave()),
-    ]);
-    if (left.length > 0) return;
-    await this.leave();
+  /** `systemctl restart`: the units run on; what is left then is to end the process, and to start the next. */
+  async makeWay(): Promise<void> {
+    await this.agent.makeWay();
   }
 
   /** The process dies: units run on, its session runs out. */
@@ -239,37 +213,8 @@ export class FakeDaemon {
     this.store.kill();
     this.host.systemd.hangUp(this.process);
   }
+}
 
-  private async leave(): Promise<void> {
-    await this.membership.close();
-    await this.executor.close();
-    await this.store.close();
-  }
-
-  private lead(term: Leadership): void {
-    const { log, name } = this.host;
-    const { process: clock, timings } = this;
-    this.term = term;
-    this.epochs.push(term.epoch);
-    this.leader = new Leader(term, {
-      host: name,
-      store: this.store,
-      clock,
-      log,
-      metrics: {
-        placed: () => {},
-        moved: (moves) => void this.moves.push(...moves),
-        cluster: () => {},
-        converged: (seconds) => void this.convergences.push(seconds),
-      },
-      loopTickMs: timings.loopTickMs,
-      reactionMs: timings.reactionMs,
-      boundaryMs: timings.boundaryMs,
-      onEpochTooLow: (epoch) => this.election.raiseEpochAbove(epoch),
-    });
-    term.signal.addEventListener('abort', () => {
-      this.leader = undefined;
-      this.term = undefined;
-    });
-  }
+function fileOf(spec: Spec): AgentFile {
+  return { name: 'config.yml', spec, digest: digestOf(spec) };
 }

@@ -96,7 +96,8 @@ export class Asked {
   }
 
   private judgeStop({ host, daemon, cutOff }: Ask, unit: string, order: Desired | undefined): void {
-    if (host.stopping || host.daemon !== daemon) return;
+    if (host.ending === 'all' || host.daemon !== daemon) return;
+    if (host.ending === 'once-only' && ONCE_ONLY.has(unit)) return;
     const told = this.isTold(order, unit);
     if (!told) return;
     if (ONCE_ONLY.has(unit) && cutOff) return;

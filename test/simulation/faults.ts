@@ -220,8 +220,20 @@ export const FAULTS: readonly Kind[] = [
   onHost(
     'stop in good order',
     3,
-    (host) => runs(host) && !host.stopping,
-    (host, world) => world.stop(host),
+    (host) => runs(host) && !host.ending,
+    (host, world) => world.stop(host, 'all'),
+  ),
+  onHost(
+    'stop, units run on',
+    1.5,
+    (host) => runs(host) && !host.ending,
+    (host, world) => world.stop(host, 'once-only'),
+  ),
+  onHost(
+    'restart in good order',
+    3,
+    (host) => runs(host) && !host.ending,
+    (host, world) => world.restart(host),
   ),
   onHost(
     'power off',
@@ -395,7 +407,7 @@ export const FAULTS: readonly Kind[] = [
   onHost(
     'reload with another file',
     3,
-    (host) => runs(host) && !host.stopping,
+    (host) => runs(host) && !host.ending,
     (host, world) => {
       host.file = world.random.int(0, world.scenario.files.length - 1);
       world.reload(host);

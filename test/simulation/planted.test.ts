@@ -19,21 +19,21 @@ describe('the simulation finds that', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it.for(PLANTED.map((bug, index) => [bug.what, bug, index] as const))(
-    '%s',
-    async ([, bug, index]) => {
+  it.for(PLANTED.map((bug, index) => ({ ...bug, index })))(
+    '$what',
+    { timeout: DEADLINE_MS },
+    async ({ index, what, violates, ...mutation }) => {
       const script = join(folder, `planted-${index}.mjs`);
-      await bundleSimulation(script, bug);
+      await bundleSimulation(script, mutation);
       const workers = availableParallelism();
       const runs = await runSeeds({ script, first: 1, count: SEEDS, steps: STEPS, workers, untilViolation: true });
       const found = runs.find(({ violations }) => violations.length > 0);
       const [first] = found?.violations ?? [];
       console.log(
-        `${bug.what}: ${first?.invariant ?? 'not found'} by ${runs.length} seeds (seed ${found?.seed}): ${first?.what}`,
+        `${what}: ${first?.invariant ?? 'not found'} after ${runs.length} seeds (seed ${found?.seed}): ${first?.what}`,
       );
-      expect(bug.violates).toContain(first?.invariant);
+      expect(violates).toContain(first?.invariant);
     },
-    DEADLINE_MS,
   );
 
   it('a bug that cannot be planted any more is one of the list’s, not of the product', async () => {

@@ -23,8 +23,8 @@ export interface SimulatedHost {
   powered: boolean;
   way: Way;
   busUp: boolean;
-  /** The daemon is stopping in good order. */
-  stopping: boolean;
+  /** The daemon is ending in good order: it stops all units, or those that may run once only, or is started again. */
+  ending: 'all' | 'once-only' | 'restart' | undefined;
   /** Index of its configuration file. */
   file: number;
   /** Unit files that do not behave as they should. */
@@ -84,7 +84,7 @@ export class World {
         powered: true,
         way: 'whole',
         busUp: true,
-        stopping: false,
+        ending: undefined,
         file: 0,
         broken: new Set(),
         confirmedAt: Number.NEGATIVE_INFINITY,
@@ -151,16 +151,29 @@ export class World {
   kill(host: SimulatedHost): void {
     host.daemon?.kill();
     host.daemon = undefined;
-    host.stopping = false;
+    host.ending = undefined;
   }
 
-  stop(host: SimulatedHost): void {
+  /** `systemctl stop` of the daemon. */
+  stop(host: SimulatedHost, which: 'all' | 'once-only'): void {
     const { daemon } = host;
     if (!daemon) return;
-    host.stopping = true;
+    host.ending = which;
     // a promise that never ends is one of a daemon that was killed meanwhile
-    void daemon.stop().then(() => {
+    void daemon.stop(which).then(() => {
       if (host.daemon === daemon) this.kill(host);
+    });
+  }
+
+  /** `systemctl restart` of the daemon: the next process starts when the one before has ended. */
+  restart(host: SimulatedHost): void {
+    const { daemon } = host;
+    if (!daemon) return;
+    host.ending = 'restart';
+    void daemon.makeWay().then(async () => {
+      if (host.daemon !== daemon) return;
+      this.kill(host);
+      await this.boot(host);
     });
   }
 
