@@ -60,6 +60,9 @@ export async function chooseTarget(
   }
 }
 
+/** Servers that a fault of this moment has: another one takes the next. */
+const struck = new WeakSet<ZooKeeperNode>();
+
 /** One server, or just so many that those left are no majority. */
 async function chooseServers(cluster: ChaosCluster, fault: PlannedFault): Promise<ZooKeeperNode[]> {
   const { servers } = cluster.lab;
@@ -67,10 +70,12 @@ async function chooseServers(cluster: ChaosCluster, fault: PlannedFault): Promis
   const leader = modes.indexOf('leader');
   const first = fault.atLeader && leader >= 0 ? leader : Math.floor(fault.rank * servers.length);
   const number = FAULTS[fault.kind].target === 'quorum' ? Math.ceil(servers.length / 2) : 1;
-  return servers
+  const chosen = servers
     .map((_, index) => servers[(first + index) % servers.length])
-    .flatMap((server) => server ?? [])
+    .flatMap((server) => (server && !struck.has(server) ? [server] : []))
     .slice(0, number);
+  for (const server of chosen) struck.add(server);
+  return chosen;
 }
 
 async function chooseUnit(
@@ -126,6 +131,7 @@ const onServers =
     return {
       undo: async () => {
         await Promise.all(servers.map(undo));
+        for (const server of servers) struck.delete(server);
         await until(() => cluster.hasQuorum(), { ...WAIT, what: 'a quorum' });
       },
     };
