@@ -23,7 +23,13 @@ interface Ask {
   readonly expiring: boolean;
 }
 
-const NOBODY: readonly SimulatedHost[] = [];
+/** A unit that a host's daemon has just asked systemd to start. */
+export interface Start {
+  readonly host: SimulatedHost;
+  readonly unit: string;
+}
+
+const NONE: readonly Start[] = [];
 const PRESTART = 'servicewatcher-prestart-';
 
 export class Asked {
@@ -57,13 +63,13 @@ export class Asked {
     });
   }
 
-  /** What the event set off has run: what the executors obey by now tells whether they were right. Answers who started units. */
-  judge(): readonly SimulatedHost[] {
-    if (this.waiting.length === 0) return NOBODY;
+  /** What the event set off has run: what the executors obey by now tells whether they were right. Answers what was started. */
+  judge(): readonly Start[] {
+    if (this.waiting.length === 0) return NONE;
     const asks = this.waiting;
     this.waiting = [];
     for (const ask of asks) this.judgeOne(ask);
-    return asks.filter(({ verb }) => verb === 'start').map(({ host }) => host);
+    return asks.flatMap(({ verb, host, units }) => (verb === 'start' ? [{ host, unit: units[0] ?? '' }] : []));
   }
 
   private judgeOne(ask: Ask): void {

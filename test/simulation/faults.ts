@@ -18,6 +18,8 @@ export interface Kind {
 
 /** The kind of step that is no fault. */
 export const TIME_PASSES = 'time passes';
+/** What was to happen at a start has happened. */
+export const STRUCK_AT_START = 'struck as it starts a unit';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -119,6 +121,23 @@ function byHand(world: World, ...operations: readonly WireOperation[]): boolean 
   return world.ensemble.isServing && !world.ensemble.isFrozen && world.ensemble.apply(OPERATOR, operations).ok;
 }
 
+/** Something happens to a daemon at the moment at which it has asked systemd to start a unit. */
+function atNextStart(
+  name: string,
+  weight: number,
+  of: 'any' | 'once-only',
+  act: (host: SimulatedHost, world: World) => void,
+): Kind {
+  return onHost(
+    name,
+    weight,
+    (host) => runs(host) && host.atStart === undefined,
+    (host, world) => {
+      host.atStart = { of, act: () => act(host, world) };
+    },
+  );
+}
+
 function intend(name: string, weight: number, state: 'cordoned' | 'draining'): Kind {
   return onHost(
     name,
@@ -178,22 +197,10 @@ export const FAULTS: readonly Kind[] = [
       impostor.kill();
     },
   ),
-  onHost(
-    'paused when it starts a unit',
-    2,
-    (host) => runs(host) && host.atStart === undefined,
-    (host) => {
-      host.atStart = (daemon) => daemon.process.pause();
-    },
-  ),
-  onHost(
-    'killed when it starts a unit',
-    2,
-    (host) => runs(host) && host.atStart === undefined,
-    (host, world) => {
-      host.atStart = () => world.kill(host);
-    },
-  ),
+  atNextStart('paused when it starts a unit', 1, 'any', (host) => host.daemon?.process.pause()),
+  atNextStart('killed when it starts a unit', 1, 'any', (host, world) => world.kill(host)),
+  atNextStart('paused when it starts what may run once', 3, 'once-only', (host) => host.daemon?.process.pause()),
+  atNextStart('killed when it starts what may run once', 2, 'once-only', (host, world) => world.kill(host)),
   {
     name: 'leader deposed while paused',
     weight: 3,
@@ -278,15 +285,27 @@ export const FAULTS: readonly Kind[] = [
       world.setWay(host, 'whole');
     },
   ),
-  onHost(
-    'server cut from the others',
-    3,
-    (host, { ensemble }) => host.daemon?.store.state.kind === 'connected' && host.way === 'whole' && ensemble.isServing,
-    (host, { random, scenario }) => {
-      const longest = isolationTiming(scenario.sessionTimeoutMs).touchLagMs;
-      host.daemon?.store.strand(random.int(100, 3_000), random.next() * longest);
+  {
+    name: 'server cut from the others',
+    weight: 4,
+    act: async (world) => {
+      const { random, scenario, clock, ensemble } = world;
+      const isCut = ({ daemon, way }: SimulatedHost) => daemon?.store.state.kind === 'connected' && way === 'whole';
+      const holds = (each: SimulatedHost) => unitsOn(each, world).some((unit) => ONCE_ONLY.has(unit));
+      const host = some(world, (each) => isCut(each) && (holds(each) || random.chance(0.3)));
+      if (!host?.daemon || !ensemble.isServing) return undefined;
+      const { touchLagMs, stopAfterMs } = isolationTiming(scenario.sessionTimeoutMs);
+      const ms = random.int(100, stopAfterMs);
+      host.daemon.store.strand(ms, random.next() * touchLagMs);
+      // when the server gives up, none of the others may be in reach
+      if (random.chance(0.5)) {
+        await clock.advance(ms - 1);
+        if (host.way === 'whole' && host.powered) world.setWay(host, 'silent');
+        await clock.advance(random.int(0, scenario.sessionTimeoutMs));
+      }
+      return host.name;
     },
-  ),
+  },
   {
     name: 'servers frozen',
     weight: 1.5,
@@ -457,7 +476,7 @@ export const FAULTS: readonly Kind[] = [
 ];
 
 /** The passing of time, and all kinds of faults. */
-export const KINDS: readonly string[] = [TIME_PASSES, ...FAULTS.map(({ name }) => name)];
+export const KINDS: readonly string[] = [TIME_PASSES, ...FAULTS.map(({ name }) => name), STRUCK_AT_START];
 
 /** The election znode of the host's daemon. */
 function electionZnodeOf(world: World, host: string): string | undefined {

@@ -36,8 +36,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     what: 'units that run already are restarted, not adopted',
     file: 'executor/diff.ts',
-    find: "return { kind: 'adopt', unit, desired };",
-    replace: "return { kind: 'stop', unit, reason: 'values-changed' };",
+    find: "if (!memory.ours || (!memory.ran && state.active === 'active')) return { kind: 'adopt', unit, desired };",
+    replace: "if (!memory.ours) return { kind: 'stop', unit, reason: 'values-changed' };",
     violates: ['INV-NEEDLESS-STOP'],
   },
   {
@@ -78,8 +78,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     what: 'a leader whose epoch executors have left behind does not take a higher one',
     file: 'leader/leader.ts',
-    find: 'this.options.onEpochTooLow(highest);',
-    replace: '',
+    find: 'if (ahead.length === 0) return false;',
+    replace: 'if (ahead.length >= 0) return false;',
     violates: ['INV-LIVE'],
   },
   {

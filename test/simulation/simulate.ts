@@ -34,7 +34,7 @@
 import type { Service, Spec } from '../../src/shared/model.ts';
 import { decodeHostIntent, decodeSpecRecord } from '../../src/shared/payloads.ts';
 import { Asked } from './asked.ts';
-import { FAULTS, type Kind, mendAll, TIME_PASSES } from './faults.ts';
+import { FAULTS, type Kind, mendAll, STRUCK_AT_START, TIME_PASSES } from './faults.ts';
 import type { Invariant, Violation } from './invariants.ts';
 import { OPERATOR, Orders } from './orders.ts';
 import { serviceOf, wantedOf } from './placement-check.ts';
@@ -61,7 +61,7 @@ export interface Run {
 }
 
 /** After all faults are over: brakes, pauses before restarts, time limits of units. */
-const SETTLE_MS = 240_000;
+const SETTLE_MS = 120_000;
 const STABLE_MS = 5_000;
 /** A line that only a bug of ours explains. */
 const BUG = /\bbug\b|report this|a pass failed|listener/i;
@@ -181,13 +181,13 @@ class Simulation {
   }
 
   private onSettled(): void {
-    const starters = this.asked.judge();
-    for (const host of starters) {
-      const { atStart, daemon } = host;
-      if (!atStart || !daemon) continue;
+    for (const { host, unit } of this.asked.judge()) {
+      const { atStart } = host;
+      if (!atStart || !host.daemon || (atStart.of === 'once-only' && !ONCE_ONLY.has(unit))) continue;
       host.atStart = undefined;
-      this.note(`${host.name}: what was to happen at a start`);
-      atStart(daemon);
+      this.count(STRUCK_AT_START);
+      this.note(`${host.name}: struck as it starts ${unit}`);
+      atStart.act();
     }
   }
 

@@ -32,7 +32,7 @@ export interface SimulatedHost {
   /** When the daemon sent the newest request that ZooKeeper has answered, ms. */
   confirmedAt: number;
   /** Happens to the daemon right after it has asked systemd for a start the next time. */
-  atStart: ((daemon: FakeDaemon) => void) | undefined;
+  atStart: { readonly of: 'any' | 'once-only'; readonly act: () => void } | undefined;
 }
 
 export interface WorldHooks {
