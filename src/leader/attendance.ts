@@ -7,7 +7,7 @@ import type { Spec } from '../shared/model.ts';
 import { applyBrake, BRAKE_RELEASED } from './brake.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { DesiredWriter } from './desired-writer.ts';
-import { hostViews } from './inputs.ts';
+import { hostViews, leavingMembers } from './inputs.ts';
 import { applyJoining, NOBODY_JOINING } from './joining.ts';
 import type { HostView } from './placement.ts';
 import { describeBrake } from './why.ts';
@@ -85,10 +85,11 @@ export class Attendance {
     );
     const held = new Set([...(this.brake.engaged?.hosts ?? []), ...this.awaited]);
     const { joining } = this.joining;
+    const leaving = leavingMembers(members.values);
     return {
       hosts,
       held,
-      views: hostViews({ members: hosts, observed: observed.values, intents: intents.values, joining, held }),
+      views: hostViews({ members: hosts, observed: observed.values, intents: intents.values, leaving, joining, held }),
       gone: writer.hosts.filter((host) => !live.has(host) && !held.has(host)),
       joining: joining.size > 0,
     };

@@ -51,7 +51,7 @@ export function handOver(input: HandOverInput): HandOver {
   for (const [unit, instances] of gather(input, views)) {
     const waiting = [...instances.written].filter(
       ([host, entry]) =>
-        !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input),
+        !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input, views),
     );
     for (const [host, entry] of waiting) {
       const units = [...(told.get(host) ?? []), { ...entry, withdrawn: true }];
@@ -128,12 +128,17 @@ function mayRunOnceOnly({ wanted }: Instances): boolean {
 }
 
 /** Until a host has said that it obeys an order without the unit, and that the unit is down, it has the unit. */
-function holds(host: string, unit: string, { written, observed }: HandOverInput): boolean {
+function holds(
+  host: string,
+  unit: string,
+  { written, observed }: HandOverInput,
+  views: ReadonlyMap<string, HostView>,
+): boolean {
   const order = written.get(host);
   const report = observed.get(host);
   if (!order || !report) return true;
   if (report.units.some((seen) => seen.unit === unit && isUp(seen))) return true;
-  if (report.leaving) return false;
+  if (report.leaving && views.get(host)?.state === 'leaving') return false;
   const withdrawn = order.units.some((entry) => entry.unit === unit && entry.withdrawn);
   const obeyed = report.epoch === order.epoch && report.generation === order.generation && report.refused === undefined;
   return !withdrawn || !obeyed;

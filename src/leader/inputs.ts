@@ -1,5 +1,5 @@
 /** What `place()` is asked, from what the leader has read. Pure. */
-import type { Desired, ExclusionReason, Failure, HostIntent, Observed, Version } from '../shared/model.ts';
+import type { Desired, ExclusionReason, Failure, HostIntent, Member, Observed, Version } from '../shared/model.ts';
 import type { HostState, HostView } from './placement.ts';
 
 export interface HostInputs {
@@ -7,6 +7,8 @@ export interface HostInputs {
   readonly members: readonly string[];
   readonly observed: ReadonlyMap<string, Observed>;
   readonly intents: ReadonlyMap<string, HostIntent>;
+  /** Members whose entry says that their daemon is stopping: a report that says so may be of an earlier process. */
+  readonly leaving: ReadonlySet<string>;
   /** Members that joined a moment ago. */
   readonly joining: ReadonlySet<string>;
   /** Lost hosts whose instances the brake holds. */
@@ -24,8 +26,13 @@ export function hostViews(inputs: HostInputs): HostView[] {
   return [...live, ...held];
 }
 
+/** Members whose entry says that their daemon is stopping. */
+export function leavingMembers(members: ReadonlyMap<string, Member>): Set<string> {
+  return new Set([...members].flatMap(([host, { leaving }]) => (leaving ? [host] : [])));
+}
+
 function hostState(name: string, inputs: HostInputs): HostState {
-  if (inputs.observed.get(name)?.leaving) return 'leaving';
+  if (inputs.leaving.has(name) && inputs.observed.get(name)?.leaving) return 'leaving';
   const intent = inputs.intents.get(name);
   if (intent) return intent.state;
   // without a report it is not known what failed there: what is there stays, nothing new comes

@@ -5,7 +5,7 @@
 import type { DesiredUnit, Spec } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
-import { hostViews, placedOn, runningOn } from './inputs.ts';
+import { hostViews, leavingMembers, placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
 import type { Placement, Unplaced } from './placement.ts';
 import { renderUnits, sameValues } from './render.ts';
@@ -37,7 +37,9 @@ export function planChange(spec: Spec, sources: PlanSources, without: readonly s
   const members = [...sources.members.keys()].filter((host) => !gone.has(host));
   const live = new Set(members);
   const observed = new Map([...sources.observed].filter(([host]) => live.has(host)));
-  const views = { members, observed, intents: sources.intents, joining: new Set<string>(), held: new Set<string>() };
+  const leaving = leavingMembers(sources.members);
+  const nobody = new Set<string>();
+  const views = { members, observed, intents: sources.intents, leaving, joining: nobody, held: nobody };
   const previous = placedOn(sources.desired);
   const placement = place({ spec, hosts: hostViews(views), previous, running: runningOn(observed) });
   const rendered = renderUnits(placement, spec, members);

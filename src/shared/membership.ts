@@ -118,16 +118,19 @@ export class Membership {
     }
     const election = await elect(holder?.election);
     this.election = election;
+    // what a process had that was leaving, a leader may have given away already
+    let wasLeaving = false;
     const claim = await claimEphemeral(store, path, encodeMember({ ...self, election }), (node) => {
       const decoded = decodeMember(node.data, path);
+      wasLeaving = decoded.ok && decoded.value.leaving === true;
       // an entry that nobody can read protects nobody
       return !decoded.ok || decoded.value.machineId === self.machineId;
     });
     if (claim.kind === 'held') throw new Error(`${path} was taken by another machine at this moment`);
     const session = store.state.kind === 'connected' ? store.state.session : undefined;
     // one that is ours already was made by an attempt whose answer was lost: whether there was a gap is not known then
-    if (claim.was === 'replaced') this.continuousIn = session;
-    else if (claim.was === 'absent') this.continuousIn = undefined;
+    if (claim.was === 'replaced' && !wasLeaving) this.continuousIn = session;
+    else if (claim.was !== 'own') this.continuousIn = undefined;
     await onJoined(session !== undefined && this.continuousIn === session);
     return true;
   }

@@ -23,6 +23,7 @@ function inputs(change: Partial<HostInputs>): HostInputs {
     members: ['w1'],
     observed: new Map([['w1', observed('w1')]]),
     intents: new Map(),
+    leaving: new Set(),
     joining: new Set(),
     held: new Set(),
     ...change,
@@ -35,6 +36,13 @@ const states = (change: Partial<HostInputs>) =>
 describe('the state of a host', () => {
   it('is ready when it has reported and nothing stands against it', () => {
     expect(states({})).toEqual({ w1: 'ready' });
+  });
+
+  it('is leaving when its entry and its report say so: the report alone may be of an earlier process', () => {
+    const leaving = new Map([['w1', { ...observed('w1'), leaving: true }]]);
+    expect(states({ observed: leaving })).toEqual({ w1: 'ready' });
+    expect(states({ leaving: new Set(['w1']) })).toEqual({ w1: 'ready' });
+    expect(states({ observed: leaving, leaving: new Set(['w1']) })).toEqual({ w1: 'leaving' });
   });
 
   it('is joining as long as it waits for others, or has not reported', () => {

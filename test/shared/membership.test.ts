@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Membership } from '../../src/shared/membership.ts';
 import type { Member } from '../../src/shared/model.ts';
-import { decodeMember } from '../../src/shared/payloads.ts';
+import { decodeMember, encodeMember } from '../../src/shared/payloads.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
@@ -111,6 +111,19 @@ describe('a membership', () => {
     await clock.advance(10_000);
     expect(owner()).toBe(session(daemon));
     expect(daemon.taken).toEqual([]);
+  });
+
+  it('takes over from a process that was leaving, but what that one was told counts no more', async () => {
+    const before = start('m1');
+    await clock.until('it to join', () => before.membership.joined);
+    const entry = member();
+    if (!entry) throw new Error('it has no entry');
+    const data = encodeMember({ ...entry, leaving: true });
+    ensemble.apply('the daemon', [{ op: 'set', path: '/members/w1', data, version: -1 }]);
+    before.store.kill();
+    const daemon = start('m1');
+    await clock.until('it to join', () => daemon.membership.joined);
+    expect(continuity).toEqual([false, false]);
   });
 
   it('respects a name that another machine holds, and says which one does', async () => {
