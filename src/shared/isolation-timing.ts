@@ -48,8 +48,8 @@ export function isolationTiming(sessionTimeoutMs: number): IsolationTiming {
 
 /** How long units with `isolation: stop` have to stop in before they are killed, ms. */
 export function stopBudgetMs(sessionTimeoutMs: number): number {
-  const { stopAfterMs, killAfterMs } = isolationTiming(sessionTimeoutMs);
-  return killAfterMs - stopAfterMs;
+  // not the difference of two rounded times: a quarter of 5 s is 1.25 s, and a unit that takes so long fits
+  return (sessionTimeoutMs * (TWELFTHS.killAfter - TWELFTHS.stopAfter)) / 12;
 }
 
 /** How late a guard may end: half of the margin between the kill and the expiry. The other half is for the kill itself. */

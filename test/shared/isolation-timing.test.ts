@@ -20,6 +20,7 @@ describe('the times of the isolation rule', () => {
     expect([beatMs, touchLagMs, pingMs].map(round)).toEqual([333, 333, 667]);
     expect([suspectMs, stopAfterMs, killAfterMs, expiryMs].map(round)).toEqual([1_667, 2_667, 3_667, 4_000]);
     expect(round(stopBudgetMs(4_000))).toBe(1_000);
+    expect(stopBudgetMs(5_000)).toBe(1_250);
     expect(round(guardSlackMs(4_000))).toBe(167);
   });
 
