@@ -228,6 +228,8 @@ class Simulation {
     const end = world.clock.now() + SETTLE_MS;
     let wrong = this.disorder();
     while (wrong !== undefined && world.clock.now() < end && this.violations.length === 0) {
+      // a stop that was under way has ended meanwhile
+      for (const host of world.hosts) if (!host.daemon) await world.boot(host);
       await world.clock.advance(500);
       wrong = this.disorder();
     }
