@@ -17,7 +17,8 @@ export function setUp() {
   run(process.execPath, ['scripts/build.mjs']);
 }
 
-function installDependencies() {
+/** The npm packages: all that is needed where no real hosts are. */
+export function installDependencies() {
   if (dependenciesMatchLock()) return;
   console.log('Installing the dependencies of package-lock.json (npm ci)');
   run('npm', ['ci', '--no-audit', '--no-fund']);

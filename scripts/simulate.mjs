@@ -2,8 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { bundle } from './bundle.mjs';
-import { root } from './setup.mjs';
+import { installDependencies, root } from './setup.mjs';
 
+installDependencies();
 const outfile = join(root, 'dist/simulate.mjs');
 await bundle('test/simulation/main.ts', 'dist/simulate.mjs', {
   alias: { 'node:fs/promises': './test/simulation/fs-promises.ts' },
