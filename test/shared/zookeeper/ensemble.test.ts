@@ -1,4 +1,5 @@
 /** What is concluded from the answers of several servers, and how it is said. */
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { render } from '../../../src/cli/ensemble.ts';
 import {
@@ -66,7 +67,7 @@ describe('servers that answer', () => {
   });
 
   it('are shown in the order of the configuration, each with its role, latency and connections', () => {
-    const lines = render(assess(servers('FLnx')))
+    const lines = stripVTControlCharacters(render(assess(servers('FLnx'))))
       .split('\n')
       .filter((line) => line.startsWith('│'))
       .slice(1);
