@@ -2,7 +2,7 @@
  * The dumb half: watches this host's own desired state and systemd, and closes the difference. It decides nothing:
  * `diff()` does, from what this file keeps together; `UnitJobs` carries it out, `Publisher` tells the leader.
  */
-import type { Clock } from '../shared/clock.ts';
+import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
@@ -47,6 +47,9 @@ export interface ExecutorOptions {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+/** Longest wait of a daemon that is being stopped for what systemd says of its units, where it does not know yet. */
+const LEARN_STATES_MS = 2_000;
+const LEARN_PAUSE_MS = 20;
 
 export class Executor {
   private readonly table: UnitTable;
@@ -108,7 +111,7 @@ export class Executor {
       clock,
       log,
       sessionTimeoutMs: options.sessionTimeoutMs,
-      runOnce: () => this.orders.runOnce,
+      runOnce: () => this.heldOnce(),
       onChange: () => this.loop.trigger(),
     });
     this.stopFailures = new StopFailures({
@@ -199,25 +202,40 @@ export class Executor {
     this.ended = true;
     this.leaving = which === 'all';
     this.loop.trigger();
-    const { runOnce } = this.orders;
-    const concerned = (unit: string) => this.table.isOurs(unit) && (which === 'all' || runOnce.has(unit));
-    const ours = [...this.table.states.values()].filter((state) => concerned(state.unit));
-    const idle = (active: ActiveState) => active === 'inactive' || active === 'failed';
+    await this.learnStates(signal);
+    const once = this.heldOnce();
+    const ours = [...this.table.ours().keys()].filter((unit) => which === 'all' || once.has(unit));
     // a start that was asked for a moment ago may not show in the state yet
-    const running = ours.filter((state) => !idle(state.active) || this.jobs.isBusy(state.unit));
-    await this.jobs.stopAll(
-      running.map((state) => state.unit),
-      signal,
-    );
-    for (const state of ours) this.table.forgotten(state.unit);
-    const left = ours.flatMap(({ unit }) => (runOnce.has(unit) && this.isUp(unit) ? [unit] : []));
+    const running = ours.filter((unit) => this.mayBeUp(unit) || this.jobs.isBusy(unit));
+    await this.jobs.stopAll(running, signal);
+    const left = ours.filter((unit) => once.has(unit) && this.mayBeUp(unit));
+    // what could not be stopped stays ours: the next process stops it, or knows what it was started with
+    for (const unit of ours) if (!this.mayBeUp(unit)) this.table.forgotten(unit);
     if (left.length === 0) this.lease.release();
     return left;
   }
 
-  private isUp(unit: string): boolean {
+  /** A daemon that is stopped right after its start may not know yet what runs. */
+  private async learnStates(signal: AbortSignal): Promise<void> {
+    const { clock } = this.options;
+    const isKnown = (unit: string) => this.table.states.has(unit);
+    const end = clock.now() + LEARN_STATES_MS;
+    while (![...this.table.ours().keys()].every(isKnown) && !signal.aborted && clock.now() < end) {
+      if (this.systemd.connected) await this.survey(clock.now());
+      else await delay(clock, LEARN_PAUSE_MS, signal).catch(() => undefined);
+    }
+  }
+
+  /** Units that may run once only and may be running here: placed here, or not any more but not down yet. */
+  private heldOnce(): ReadonlySet<string> {
+    const { runOnce, onceBefore } = this.orders;
+    const lingering = [...onceBefore].filter((unit) => this.table.isOurs(unit) && this.mayBeUp(unit));
+    return new Set([...runOnce, ...lingering]);
+  }
+
+  private mayBeUp(unit: string): boolean {
     const active = this.table.states.get(unit)?.active;
-    return this.jobs.stopping.has(unit) || (active !== undefined && active !== 'inactive' && active !== 'failed');
+    return this.jobs.stopping.has(unit) || (active !== 'inactive' && active !== 'failed');
   }
 
   /** Ends all activity; units are left as they are. */
@@ -287,9 +305,9 @@ export class Executor {
   }
 
   private remembered(): Remembered {
-    const { applied, runOnce } = this.orders;
+    const { applied } = this.orders;
     this.savedApplied = applied;
-    return { applied, runOnce, units: this.table.ours() };
+    return { applied, runOnce: this.heldOnce(), units: this.table.ours() };
   }
 
   private decide(): Diff {

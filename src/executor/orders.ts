@@ -27,6 +27,8 @@ export class Orders {
   /** Why the newest desired state is not obeyed, if so. */
   refused: string | undefined;
   private recalledOnce = NONE;
+  /** Units that were told to run once only here, until they are told otherwise. */
+  private readonly everOnce = new Set<string>();
   private spec: { readonly digest: string; readonly units: ReadonlySet<string> } | undefined;
   private readonly unread = new Set(['desired', 'spec']);
   private watches: readonly Watch[] = [];
@@ -41,6 +43,7 @@ export class Orders {
   open(store: Store, applied: Version, runOnce: ReadonlySet<string>): void {
     this.applied = applied;
     this.recalledOnce = runOnce;
+    for (const unit of runOnce) this.everOnce.add(unit);
     this.watches = [
       store.watch(desiredPath(this.host), (node) => this.onDesired(node)),
       store.watch(SPEC, (node) => this.onSpec(node)),
@@ -62,6 +65,11 @@ export class Orders {
     return new Set(this.desired.units.filter((unit) => unit.isolation === 'stop').map((unit) => unit.unit));
   }
 
+  /** Those, and the ones that this host was told to run once only before: while they run, others must not. */
+  get onceBefore(): ReadonlySet<string> {
+    return this.everOnce;
+  }
+
   /** Units of the newest readable spec. */
   get declared(): ReadonlySet<string> {
     return this.spec?.units ?? NONE;
@@ -76,7 +84,7 @@ export class Orders {
     if (this.unread.delete('desired')) this.events.onChange();
     if (!node) {
       // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
-      if (this.desired) this.refuse(`${desiredPath(this.host)} was removed`);
+      if (this.desired || this.applied.epoch > 0) this.refuse(`${desiredPath(this.host)} was removed`);
       return;
     }
     const decoded = decodeDesired(node.data, node.path);
@@ -96,6 +104,10 @@ export class Orders {
       return;
     }
     this.desired = decoded.value;
+    for (const { unit, isolation } of decoded.value.units) {
+      if (isolation === 'stop') this.everOnce.add(unit);
+      else this.everOnce.delete(unit);
+    }
     this.applied = { epoch: decoded.value.epoch, generation: decoded.value.generation };
     this.log.debug(`desired state (epoch ${this.applied.epoch}, generation ${this.applied.generation}) accepted`);
     this.events.onAccepted();

@@ -708,6 +708,18 @@ describe('what an executor does not obey', () => {
     await clock.until('the last order to stand', () => seen('a')?.active === 'active');
   });
 
+  it('asks for its order when it finds none after a restart, though one was obeyed before', async () => {
+    await done(executor.close());
+    running.length = 0;
+    await done(store.remove('/desired/w1'));
+    await boot();
+    await clock.until('the report', () => observed()?.refused?.includes('removed') ?? false);
+    await clock.advance(20_000);
+    expect(host.asked).toEqual([]);
+    await desire([unit('a'), unit('b')], { epoch: 5 });
+    await clock.until('it to obey again', () => seen('b')?.active === 'active' && !observed()?.refused);
+  });
+
   it('keeps to the last readable spec when the spec cannot be read', async () => {
     await put('/spec', Buffer.from('nonsense'));
     await clock.advance(20_000);

@@ -17,7 +17,7 @@ interface Ask {
   readonly units: readonly string[];
   /** The unit had processes that were not ending, and had not failed. */
   readonly healthy: boolean;
-  /** The host has reason to think that others may start what runs here. */
+  /** The host has reason to think that others may start what runs here: it was hindered within a session timeout. */
   readonly cutOff: boolean;
   /** Nothing was confirmed for so long that stopping must have begun. */
   readonly expiring: boolean;
@@ -58,7 +58,7 @@ export class Asked {
       verb,
       units,
       healthy: active === 'active' || active === 'activating',
-      cutOff: isCutOff(host, daemon),
+      cutOff: isCutOff(host, daemon) || now - host.hinderedAt < (host.fake.options.sessionTimeoutMs ?? 0),
       expiring: now >= host.confirmedAt + isolationTiming(host.fake.options.sessionTimeoutMs ?? 0).stopAfterMs,
     });
   }
@@ -135,7 +135,7 @@ export class Asked {
 }
 
 /** The host hears nothing of ZooKeeper, or nothing that counts, or is no member. */
-function isCutOff({ way, fake }: SimulatedHost, { store, membership }: FakeDaemon): boolean {
+export function isCutOff({ way, fake }: SimulatedHost, { store, membership }: FakeDaemon): boolean {
   const { ensemble } = fake;
   if (way !== 'whole' || store.isStranded || !ensemble.isServing || ensemble.isFrozen) return true;
   return store.state.kind !== 'connected' || !membership.joined;

@@ -107,6 +107,8 @@ export class Orders {
     if (session === OPERATOR) {
       // what the leader cannot read it cannot reckon with
       this.placed.delete(host);
+      this.ground(`spoilt ${host}`, true);
+      this.ground(`spoilt ${host}`, false);
       return false;
     }
     if (session !== this.holder?.session)
@@ -142,7 +144,8 @@ export class Orders {
 
   private onObserved(session: string, host: string, operation: WireOperation): void {
     if (operation.op === 'remove') this.noteFailures(host, undefined);
-    if (session === OPERATOR || (operation.op !== 'set' && operation.op !== 'create')) return;
+    if (session === OPERATOR || this.isImpostor(session) || (operation.op !== 'set' && operation.op !== 'create'))
+      return;
     // what a daemon writes is plain JSON; whether it is valid is tried elsewhere
     const report: Observed = JSON.parse(operation.data.toString());
     const { epoch, generation } = report;
@@ -162,6 +165,8 @@ export class Orders {
   ): void {
     if (operation.op === 'check') return;
     const decoded = operation.op === 'remove' ? undefined : decodeMember(operation.data, operation.path);
+    // an order of before says nothing of a host that was lost
+    if (operation.op === 'remove' && operations.every(({ op }) => op !== 'create')) this.placed.delete(host);
     if (operation.op === 'create' && this.isImpostor(session) && replaces(host, operations))
       this.complain('INV-NAME', `another machine took members/${host}`);
     this.ground(`away ${host}`, decoded === undefined || (decoded.ok && decoded.value.leaving === true));

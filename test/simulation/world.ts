@@ -31,6 +31,8 @@ export interface SimulatedHost {
   readonly broken: Set<string>;
   /** When the daemon sent the newest request that ZooKeeper has answered, ms. */
   confirmedAt: number;
+  /** When the daemon was paused, or cut off from ZooKeeper, last, ms. */
+  hinderedAt: number;
   /** Happens to the daemon right after it has asked systemd for a start the next time. */
   atStart: { readonly of: 'any' | 'once-only'; readonly act: () => void } | undefined;
 }
@@ -39,7 +41,7 @@ export interface WorldHooks {
   onState(host: string, unit: string, active: ActiveState): void;
   onAsked(host: SimulatedHost, line: string): void;
   /** What the daemon of another machine with the host's name asks its systemd for. */
-  onImpostor(host: string, line: string): void;
+  onImpostor(host: SimulatedHost, line: string): void;
   onLogged(host: string, entry: LogEntry): void;
   onSettled(): void;
 }
@@ -88,6 +90,7 @@ export class World {
         file: 0,
         broken: new Set(),
         confirmedAt: Number.NEGATIVE_INFINITY,
+        hinderedAt: Number.NEGATIVE_INFINITY,
         atStart: undefined,
       };
       for (const [file, script] of scenario.scripts) fake.systemd.define(file, script);
@@ -113,7 +116,7 @@ export class World {
     const other = new FakeHost(host.name, this.clock, this.ensemble, '/scripts-of-another', {
       timings,
       sessionTimeoutMs,
-      onAsked: (line) => this.hooks.onImpostor(host.name, line),
+      onAsked: (line) => this.hooks.onImpostor(host, line),
     });
     other.machineId = 'another-machine';
     const impostor = await other.boot(this.file(host.file));
