@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that boot real hosts: one file at a time, as each boots several. */
+/** Tests that boot real hosts: two files at a time, as each boots several; they mostly wait. */
 const onHosts = [
   'test/e2e/**/*.test.ts',
   'test/contract/systemd/**/*.test.ts',
@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'hosts',
           include: onHosts,
-          fileParallelism: false,
+          maxWorkers: 2,
           // After the others: failovers are timed, and the machine may be small.
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,
