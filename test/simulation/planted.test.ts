@@ -9,7 +9,7 @@ import { runSeeds } from './pool.ts';
 
 const STEPS = 200;
 /** Each bug is found by one of so many seeds. */
-const SEEDS = 200;
+const SEEDS = 1_000;
 const DEADLINE_MS = 600_000;
 
 describe('the simulation finds that', () => {
