@@ -214,7 +214,8 @@ export class Orders {
     if (JSON.stringify(earlier) !== JSON.stringify(service)) return true;
     if (!service) return true;
     const wanted = wantedOf(service).get(unit);
-    const placed = [...this.placed.values()].filter(({ units }) => units.some((each) => each.unit === unit));
+    // what is written for a lost host counts as well, as long as it is held
+    const placed = [...this.newest.values()].filter(({ units }) => units.some((each) => each.unit === unit));
     if (wanted !== undefined && placed.length > wanted) return true;
     if (service.type !== 'multi') return false;
     // another instance of an exclusive template had to have the host, as it could not stay where it was
