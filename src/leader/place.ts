@@ -29,7 +29,7 @@ export function place(input: PlacementInput): Placement {
   const free = problem.units.filter((unit) => !unit.exclusive).map((unit): Chosen => ({ unit, hosts: [] }));
   const templates = readTemplates(problem, ready, load);
 
-  for (const chosen of free) keep(chosen, load);
+  for (const chosen of free) keep(chosen, problem, load);
   for (const template of templates.values()) template.keep();
   for (const chosen of free) adopt(chosen, load);
   for (const template of templates.values()) template.adopt();
@@ -91,15 +91,16 @@ function readTemplates(problem: Problem, ready: readonly boolean[], load: number
   );
 }
 
-/** Keeps the stayers, or, when there are more than wanted, those on the least-loaded hosts. */
-function keep(chosen: Chosen, load: number[]): void {
+/** Keeps the stayers, or, when there are more than wanted, those on the least-loaded hosts; on lost hosts that are held only if need be. */
+function keep(chosen: Chosen, { states }: Problem, load: number[]): void {
   const { stays } = chosen.unit;
   const wanted = wantedAtMost(chosen.unit);
   if (stays.length <= wanted) {
     chosen.hosts = [...stays];
     return;
   }
-  const byLoad = leastLoadedFirst(stays, load);
+  const isHeld = (host: number) => Number(at(states, host) === 'held');
+  const byLoad = leastLoadedFirst(stays, load).sort((a, b) => isHeld(a) - isHeld(b));
   chosen.hosts = byLoad.slice(0, wanted);
   for (const host of byLoad.slice(wanted)) addLoad(load, host, -1);
 }

@@ -104,6 +104,12 @@ describe('a shared service', () => {
     expect(placement.unplaced).toEqual([]);
   });
 
+  test('gives up what a lost host is held for before what runs, when the count goes down', () => {
+    const previous = onHosts({ 'a.service': 'w1 w2 w3' });
+    const placement = place(input([shared('a', 2)], hostsOf('w1:held w2 w3'), { previous }));
+    expect(placement.units.get('a.service')?.instances.map(({ host }) => host)).toEqual(['w2', 'w3']);
+  });
+
   test('on a host that vanished under the brake stays there, and takes no other', () => {
     const previous = onHosts({ 'a.service': 'w1' });
     const placement = place(input([shared('a', 1)], hostsOf('w1:held w2'), { previous }));
