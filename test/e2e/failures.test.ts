@@ -177,9 +177,10 @@ describeOnHosts('units on five hosts', () => {
       },
       { ...WAIT, what: 'five starts of ends.service' },
     );
-    const pauses = five.slice(1).map((at, index) => at - (five[index] ?? 0) - 0.2);
-    // 0.1, 0.2, 0.4 and 0.8 s; the kernel's clock of /proc/uptime is cut to 0.01 s
-    for (const [index, least] of [0.1, 0.2, 0.4, 0.8].entries()) expect(pauses[index]).toBeGreaterThan(least - 0.02);
+    // 0.1, 0.3, 0.9 and 2.7 s between runs of 0.2 s. A busy machine notes a start late, and the next pause looks shorter:
+    // all together are held to, of which the first start alone could take something
+    const [first = Number.NaN, ...others] = five;
+    expect((others.at(-1) ?? Number.NaN) - first, 's from the first start to the fifth').toBeGreaterThan(3);
     expect(await failedHosts()).toEqual([]);
     await cluster.apply(['{name: agent, type: global}']);
   });
