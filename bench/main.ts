@@ -1,6 +1,8 @@
 /** `npm run bench`: boots real hosts, measures, and prints a row for each thing measured. See USAGE. */
+
 import { parseArgs } from 'node:util';
 import { readiness } from '../test/harness/machine.ts';
+import { runProgram } from '../test/harness/program.ts';
 import { Cluster } from './cluster.ts';
 import { measureFailover } from './failover.ts';
 import { measureHostLoss, measureLeaderHostLoss } from './host-loss.ts';
@@ -105,13 +107,4 @@ function start(): Promise<number> | number {
   return 2;
 }
 
-// Until it is known better: benchmarks that end without a word have failed.
-process.exitCode = 1;
-Promise.resolve(start()).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-  },
-);
+runProgram(async () => start());

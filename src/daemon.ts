@@ -1,4 +1,4 @@
-/** The daemon: the only place where its parts are wired together. It holds no rule of its own. */
+/** The daemon: the only place where its parts are given the real world (`agent.ts` wires them to each other). It holds no rule of its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from './agent.ts';

@@ -89,6 +89,7 @@ const PURE = [
   'shared/model.ts',
   'shared/names.ts',
   'shared/prestart-text.ts',
+  'shared/version.ts',
 ];
 const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)\//.test(file);
 /** What a pure file may name only as a type. */

@@ -1,15 +1,11 @@
 /** Which desired states an executor obeys: never one that is older than what it obeyed before. Pure. */
 import type { Desired, Version } from '../shared/model.ts';
+import { compareVersions } from '../shared/version.ts';
 
 export type Acceptance =
   | { readonly kind: 'accept' }
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'refuse'; readonly why: string };
-
-/** Negative when `a` is older than `b`, 0 when equal. */
-export function compareVersions(a: Version, b: Version): number {
-  return a.epoch - b.epoch || a.generation - b.generation;
-}
 
 const show = (version: Version): string => `(epoch ${version.epoch}, generation ${version.generation})`;
 

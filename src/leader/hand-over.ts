@@ -5,8 +5,10 @@
  * on no more hosts than wanted, so that a new leader, who knows only them and the reports, goes on where the last one was.
  * Pure.
  */
+
 import type { Desired, DesiredUnit, Observed, ObservedUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import { compareVersions } from '../shared/version.ts';
 import type { HostView } from './placement.ts';
 
 export interface HandOverInput {
@@ -140,7 +142,7 @@ function holds(
   if (report.units.some((seen) => seen.unit === unit && isUp(seen))) return true;
   if (report.leaving && views.get(host)?.state === 'leaving') return false;
   const withdrawn = order.units.some((entry) => entry.unit === unit && entry.withdrawn);
-  const obeyed = report.epoch === order.epoch && report.generation === order.generation && report.refused === undefined;
+  const obeyed = compareVersions(report, order) === 0 && report.refused === undefined;
   return !withdrawn || !obeyed;
 }
 
@@ -172,7 +174,7 @@ export function unsureHosts(
     const report = observed.get(host);
     const order = written.get(host);
     if (!report) return false;
-    return report.epoch === 0 || (report.epoch === order?.epoch && report.generation === order.generation);
+    return report.epoch === 0 || (order !== undefined && compareVersions(report, order) === 0);
   };
   return new Set(hosts.filter((host) => (before === undefined || before.has(host)) && !obeys(host)));
 }

@@ -1,5 +1,7 @@
 /** What `place()` is asked, from what the leader has read. Pure. */
-import type { Desired, ExclusionReason, Failure, HostIntent, Member, Observed, Version } from '../shared/model.ts';
+
+import type { Desired, ExclusionReason, Failure, HostIntent, Member, Observed } from '../shared/model.ts';
+import { compareVersions } from '../shared/version.ts';
 import type { HostState, HostView } from './placement.ts';
 
 export interface HostInputs {
@@ -69,11 +71,9 @@ export function outdated(
   written: ReadonlyMap<string, Desired>,
   observed: ReadonlyMap<string, Observed>,
 ): readonly string[] {
-  const isOlder = (order: Version, obeyed: Version) =>
-    order.epoch < obeyed.epoch || (order.epoch === obeyed.epoch && order.generation < obeyed.generation);
   return [...written].flatMap(([host, order]) => {
     const report = observed.get(host);
-    return report && isOlder(order, report) ? [host] : [];
+    return report && compareVersions(order, report) < 0 ? [host] : [];
   });
 }
 

@@ -2,11 +2,13 @@
  * One term of leadership: reads the cluster, computes the placement, has it verified and writes it, again and again,
  * until its signal is aborted. Every decision is made by the pure files beside; this one only carries them to and fro.
  */
+
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { Desired, Observed, Spec, SpecRecord } from '../shared/model.ts';
+import type { Desired, Spec, SpecRecord } from '../shared/model.ts';
 import { type Store, StoreError } from '../shared/store.ts';
+import { compareVersions } from '../shared/version.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
 import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
@@ -257,9 +259,8 @@ export class Leader {
   /** An executor obeys no order of ours when it has obeyed a newer one, of a ZooKeeper whose data is lost since, say. */
   private epochTooLow(): boolean {
     const { epoch } = this.term;
-    const newer = (observed: Observed) =>
-      observed.epoch > epoch || (observed.epoch === epoch && observed.generation > this.generation);
-    const ahead = [...this.view.observed.values.values()].filter(newer);
+    const own = { epoch, generation: this.generation };
+    const ahead = [...this.view.observed.values.values()].filter((observed) => compareVersions(observed, own) > 0);
     if (ahead.length === 0) return false;
     const highest = Math.max(...ahead.map((observed) => observed.epoch));
     this.options.onEpochTooLow(highest);

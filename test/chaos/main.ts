@@ -1,6 +1,8 @@
 /** `npm run chaos`: see USAGE. */
+
 import { parseArgs } from 'node:util';
 import { readiness } from '../harness/machine.ts';
+import { runProgram, untilInterrupted } from '../harness/program.ts';
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import { report } from './report.ts';
 import { runChaos } from './run.ts';
@@ -97,20 +99,4 @@ function whole(name: string, text: string, least: number, most: number): number 
   return value;
 }
 
-/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process, and the lab's guardian tidies up. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
-}
-
-// Until it is known better: a run that ends without a word has failed.
-process.exitCode = 1;
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-  },
-);
+runProgram(main);

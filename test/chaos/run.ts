@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stackOf } from '../../src/shared/error-text.ts';
 import type { Host } from '../harness/host.ts';
-import { monotonicNow, until } from '../harness/until.ts';
+import { monotonicNow, pause, until } from '../harness/until.ts';
 import { check } from './checker.ts';
 import { ChaosCluster, type ClusterOptions } from './cluster.ts';
 import { type Look, unsettled } from './counts.ts';
@@ -256,8 +256,4 @@ function describe(fault: PlannedFault, struck: Struck | undefined): string {
 
 function seconds(ms: number): string {
   return (ms / 1000).toFixed(2);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

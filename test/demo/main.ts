@@ -1,5 +1,7 @@
 /** `npm run demo`: see USAGE. */
+
 import { readiness } from '../harness/machine.ts';
+import { runProgram, untilInterrupted } from '../harness/program.ts';
 import { USAGE } from './commands.ts';
 import { sendCommand } from './control.ts';
 import { runLive } from './live.ts';
@@ -22,20 +24,4 @@ async function main(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process, and the lab's guardian tidies up. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
-}
-
-// Until it is known better: a demo that ends without a word has failed.
-process.exitCode = 1;
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-  },
-);
+runProgram(main);

@@ -1,6 +1,6 @@
 /** Carries out the steps of a drill, and measures what each of them cost. */
 
-import { monotonicNow, until } from '../harness/until.ts';
+import { monotonicNow, pause, until } from '../harness/until.ts';
 import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
 import { type DrillCluster, GUARDED, KEPT } from './cluster.ts';
 import { disconnectedMs, undecidedMs } from './outage.ts';
@@ -123,8 +123,4 @@ const WORDS: Readonly<Record<Method, string>> = { orderly: 'zkServer.sh stop', S
 function describe(step: Step, servers: readonly ZooKeeperNode[]): string {
   const names = servers.map(({ name }) => name).join(', ');
   return step.kind === 'return' ? `start ${names}` : `${WORDS[step.method]} ${names} (${step.role})`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,9 @@
 /** `npm run drill`: see USAGE. */
+
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { readiness } from '../harness/machine.ts';
+import { runProgram, untilInterrupted } from '../harness/program.ts';
 import { DrillCluster } from './cluster.ts';
 import { carryOut, type Result } from './drill.ts';
 import { plan, SIZES, type Size, tolerated } from './plan.ts';
@@ -91,20 +93,4 @@ function summary(servers: number, results: readonly Result[], restarted: number)
   return `${servers} server(s), of which ${tolerated(servers)} may be lost; ${outage}; units restarted: ${restarted}`;
 }
 
-/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process, and the lab's guardian tidies up. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
-}
-
-// Until it is known better: a drill that ends without a word has failed.
-process.exitCode = 1;
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-  },
-);
+runProgram(main);

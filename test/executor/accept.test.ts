@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { accept, compareVersions } from '../../src/executor/accept.ts';
+import { accept } from '../../src/executor/accept.ts';
 import type { Desired } from '../../src/shared/model.ts';
+import { compareVersions } from '../../src/shared/version.ts';
 
 function desired(epoch: number, generation: number, change: Partial<Desired> = {}): Desired {
   return { host: 'w1', epoch, generation, spec: 'sha256:', units: [], ...change };

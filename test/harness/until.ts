@@ -77,6 +77,7 @@ function show(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
 }
 
-function pause(ms: number): Promise<void> {
+/** Lets time pass where no condition is waited for: between faults, or between two looks. */
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
