@@ -85,6 +85,7 @@ const PURE = [
   'leader/verify.ts',
   'leader/why.ts',
   'cli/cluster-status.ts',
+  'shared/active-state.ts',
   'shared/isolation-timing.ts',
   'shared/model.ts',
   'shared/names.ts',

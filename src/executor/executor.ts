@@ -2,6 +2,7 @@
  * The dumb half: watches this host's own desired state and systemd, and closes the difference. It decides nothing:
  * `diff()` does, from what this file keeps together; `UnitJobs` carries it out, `Publisher` tells the leader.
  */
+import { isDown } from '../shared/active-state.ts';
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
@@ -235,7 +236,8 @@ export class Executor {
 
   private mayBeUp(unit: string): boolean {
     const active = this.table.states.get(unit)?.active;
-    return this.jobs.stopping.has(unit) || (active !== 'inactive' && active !== 'failed');
+    // one that systemd has not told of yet may be up
+    return this.jobs.stopping.has(unit) || active === undefined || !isDown(active);
   }
 
   /** Ends all activity; units are left as they are. */

@@ -1,5 +1,6 @@
 /** What the executor tells the leader: `observed/<host>`, from what systemd said. Pure. */
-import type { ActiveState, Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
+import { isDown } from '../shared/active-state.ts';
+import type { Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
@@ -28,7 +29,7 @@ export function report(input: ReportInput): Observed {
     const memory = input.memory.get(state.unit);
     if (!input.desired.has(state.unit) && !input.declared.has(state.unit) && !memory?.ours) continue;
     const failure = input.stopping.has(state.unit) ? undefined : failureOf(state, memory);
-    const active = input.ending.has(state.unit) && isIdle(state.active) ? 'deactivating' : state.active;
+    const active = input.ending.has(state.unit) && isDown(state.active) ? 'deactivating' : state.active;
     if (active === 'inactive' && !failure && !input.desired.has(state.unit)) continue;
     const waiting = input.waiting.get(state.unit);
     units.push({ ...state, active, ...(failure && { failure }), ...(waiting !== undefined && { waiting }) });
@@ -44,10 +45,6 @@ export function report(input: ReportInput): Observed {
     ...(leaving && { leaving }),
     units,
   };
-}
-
-function isIdle(active: ActiveState): boolean {
-  return active === 'inactive' || active === 'failed';
 }
 
 /** Why a unit cannot run here, if so. A unit that runs has no failure, whatever its unit file looks like by now. */

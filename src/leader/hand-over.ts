@@ -6,6 +6,7 @@
  * Pure.
  */
 
+import { isDown } from '../shared/active-state.ts';
 import type { Desired, DesiredUnit, Observed, ObservedUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import { compareVersions } from '../shared/version.ts';
@@ -180,15 +181,5 @@ export function unsureHosts(
 }
 
 function isUp({ active }: ObservedUnit): boolean {
-  switch (active) {
-    case 'active':
-    case 'reloading':
-    case 'activating':
-    case 'deactivating':
-    case 'maintenance':
-      return true;
-    case 'inactive':
-    case 'failed':
-      return false;
-  }
+  return !isDown(active);
 }
