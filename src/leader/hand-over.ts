@@ -163,7 +163,8 @@ function strays(instances: Instances, unsure: ReadonlySet<string>): string[] {
 /**
  * Live hosts that may obey an order other than the one that is written for them: the one before a change whose leader is
  * gone, or one that was spoilt or removed since. At the beginning of a term (`before` undefined) any host may; it does no
- * more once it has said that it obeys what is written. What a leader writes during its term it knows.
+ * more once it has said that it obeys what is written. That it has said to obey none is no proof: the report may be older
+ * than its order. What a leader writes during its term it knows.
  */
 export function unsureHosts(
   before: ReadonlySet<string> | undefined,
@@ -174,8 +175,7 @@ export function unsureHosts(
   const obeys = (host: string): boolean => {
     const report = observed.get(host);
     const order = written.get(host);
-    if (!report) return false;
-    return report.epoch === 0 || (order !== undefined && compareVersions(report, order) === 0);
+    return report !== undefined && order !== undefined && compareVersions(report, order) === 0;
   };
   return new Set(hosts.filter((host) => (before === undefined || before.has(host)) && !obeys(host)));
 }
