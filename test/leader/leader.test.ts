@@ -148,6 +148,9 @@ async function begin(spec: Spec, ...hosts: readonly string[]): Promise<void> {
   await done(election.join(undefined));
   await clock.advance(TIMINGS.boundaryMs + 500);
   await obey(...hosts);
+  // what may run once is placed when all hosts have said that they obey what is written
+  await clock.advance(500);
+  await obey(...hosts);
   await clock.until('a settled cluster', () => leader?.assignments?.settled === true);
 }
 
