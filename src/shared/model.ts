@@ -6,7 +6,123 @@
 /** What happens to a unit when its host is cut off from ZooKeeper: it runs on, or it is stopped before others may start it. */
 export type Isolation = 'keep' | 'stop';
 
-interface ServiceBase {
+/** A program and its arguments, run without a shell. */
+export type Command = readonly [string, ...string[]];
+
+/**
+ * What tells whether an instance does its work. `{host}`, `{address}` and `{instance}` are filled in on its host. Healthy:
+ * `http` answers 2xx, `tcp` accepts a connection, `exec` exits with 0.
+ */
+export type Probe =
+  | { readonly kind: 'http'; readonly url: string }
+  /** `host:port`. */
+  | { readonly kind: 'tcp'; readonly address: string }
+  | { readonly kind: 'exec'; readonly command: Command };
+
+/** How an instance's health is found out, by the executor of its host, and what follows from it. */
+export interface HealthCheck {
+  readonly probe: Probe;
+  /** From the end of one probe to the next one's start. */
+  readonly intervalMs: number;
+  /** A probe without an answer by then has failed. */
+  readonly timeoutMs: number;
+  /** Probes in a row that must succeed before the instance is healthy, and fail before it is unhealthy; 1 or more. */
+  readonly healthyAfter: number;
+  readonly unhealthyAfter: number;
+  /** Failures this early after the start count for nothing. */
+  readonly startPeriodMs: number;
+  readonly onUnhealthy: 'report' | 'restart' | 'move';
+  /** Restarts or moves of one unit in any hour; then it stays as it is, and is reported. */
+  readonly limitPerHour: number;
+}
+
+/** Each running instance is registered under `label` for others to find. */
+export interface Discovery {
+  readonly label: string;
+  readonly port?: number;
+  readonly role?: string;
+  /** Published as it is; the values are texts. */
+  readonly info?: Readonly<Record<string, string>>;
+  /** Only while its check says that it is healthy; without a check, while it is active. */
+  readonly onlyHealthy: boolean;
+}
+
+/** At most `atOnce` instances of the service are being started at any time in the whole cluster; each until it is so. */
+export interface StartOrder {
+  readonly atOnce: number;
+  readonly until: 'active' | 'healthy';
+  /** An instance that takes longer gives its turn away. */
+  readonly timeoutMs: number;
+}
+
+/** Started only once `service` runs (and is healthy, if it has a check): anywhere, or on the same host. */
+export interface StartAfter {
+  readonly service: string;
+  readonly where: 'anywhere' | 'same-host';
+}
+
+/** What a service has beside its placement; all of it reaches the executor with the unit. */
+export interface Attachments {
+  readonly check?: HealthCheck;
+  readonly discovery?: Discovery;
+  readonly start?: StartOrder;
+  readonly after?: readonly StartAfter[];
+}
+
+/** The hosts that something concerns: all that have the labels, and run an instance of the service; both if given. */
+export interface HostSelector {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly service?: string;
+}
+
+/** A file that is rendered from what is registered and placed, on every selected host. */
+export interface Template {
+  /** Absolute paths on the host. */
+  readonly source: string;
+  readonly destination: string;
+  readonly on: HostSelector;
+  /** Must exit with 0 before the file is replaced; `{file}` stands for the new content's path. */
+  readonly check?: Command;
+  readonly reload?:
+    | { readonly kind: 'unit'; readonly unit: string }
+    | { readonly kind: 'exec'; readonly command: Command };
+  /** Permission bits. */
+  readonly mode: number;
+  /** `user` or `user:group`; default: as the daemon. */
+  readonly owner?: string;
+  /** How long changes are gathered. */
+  readonly debounceMs: number;
+}
+
+export const HOOK_EVENTS = [
+  'member-join',
+  'member-leave',
+  'member-failed',
+  'registered',
+  'unregistered',
+  'unit-started',
+  'unit-moved',
+  'unit-failed',
+  'leader-changed',
+] as const;
+export type HookEvent = (typeof HOOK_EVENTS)[number];
+
+/** A program that is run on every selected host when something happens. */
+export interface Hook {
+  readonly events: readonly HookEvent[];
+  readonly on: HostSelector;
+  /** Only what matches all that is given. */
+  readonly filter: {
+    readonly host?: string;
+    readonly service?: string;
+    readonly label?: string;
+    readonly role?: string;
+  };
+  readonly run: Command;
+  readonly timeoutMs: number;
+}
+
+interface ServiceBase extends Attachments {
   /** Name as written in the configuration, without `.service`; global and shared ones may be an instance, `a@b`. */
   readonly name: string;
   /** `false`: placed nowhere, and stopped where it runs. */
@@ -53,6 +169,8 @@ export interface Spec {
   /** In the order of the file. Names are unique. */
   readonly services: readonly Service[];
   readonly brake: Brake;
+  readonly templates?: readonly Template[];
+  readonly hooks?: readonly Hook[];
 }
 
 /** (epoch, generation) orders all desired states. */
@@ -102,7 +220,7 @@ export interface DesiredPrestart {
 }
 
 /** One unit that a host shall run. */
-export interface DesiredUnit {
+export interface DesiredUnit extends Attachments {
   readonly unit: string;
   readonly service: string;
   readonly isolation: Isolation;
@@ -143,6 +261,15 @@ export interface Failure {
   readonly message: string;
 }
 
+/** What the check of an instance says. `starting`: not yet healthy since its start. */
+export interface Health {
+  readonly state: 'starting' | 'healthy' | 'unhealthy';
+  /** What the last probe that failed said, cut to 1 KiB. */
+  readonly output?: string;
+  /** What was done about it, or why nothing is done any more, one sentence. */
+  readonly action?: string;
+}
+
 /** What systemd does with one unit on one host. */
 export interface ObservedUnit {
   readonly unit: string;
@@ -153,6 +280,8 @@ export interface ObservedUnit {
   readonly failure?: Failure;
   /** Why a desired unit has not been started yet, one sentence. */
   readonly waiting?: string;
+  /** Of a unit with a check, while it is active. */
+  readonly health?: Health;
 }
 
 /** What systemd on one host really does, as reported by its executor in `observed/<host>`. */

@@ -8,6 +8,7 @@ import type { Service } from './model.ts';
 const PREFIX = /^[A-Za-z0-9:_.\\-]+$/;
 const INSTANCE = /^[A-Za-z0-9:_.\\@-]+$/;
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
+const LABEL = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const SUFFIX = '.service';
 const MAX_UNIT_LENGTH = 255;
 
@@ -32,6 +33,11 @@ export function isUnitName(unit: string): boolean {
 /** True for a host name (RFC 1123, underscores tolerated): safe as the last part of a znode path. */
 export function isHostName(host: string): boolean {
   return HOST.test(host);
+}
+
+/** True for a label under which instances are registered: safe as a part of a znode path, of a URL and of a file name. */
+export function isLabel(label: string): boolean {
+  return LABEL.test(label);
 }
 
 /** `hadoop@namenode` and `hadoop@namenode.service` → `hadoop@namenode.service`. */

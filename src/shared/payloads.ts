@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import { ACTIVE_STATES, type Desired, type HostIntent, type Member, type Observed, type SpecRecord } from './model.ts';
-import { isHostName, isInstanceKey, isServiceName, isUnitName } from './names.ts';
+import { attachments, hook, host, instanceKey, natural, serviceName, template, unit } from './payload-parts.ts';
 import type { Equal, Mutable } from './type-equality.ts';
 
 /** Format of all payloads. A higher one is not understood; one that is only larger keeps the number. */
@@ -27,15 +27,8 @@ export interface ElectionEntry {
 
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
-const natural = z.int().nonnegative();
 /** Far beyond any real one, and far enough below 2^53 that the next epoch can always be counted and read. */
 const epochNumber = natural.max(2 ** 52);
-const host = z.string().refine(isHostName, 'is not the name of a host');
-const unit = z.string().refine(isUnitName, 'is not the name of a service unit');
-const serviceName = z
-  .string()
-  .refine((name) => isServiceName(name) || isUnitName(`${name}.service`), 'is not the name of a service');
-const instanceKey = z.string().refine(isInstanceKey, 'is not an instance of a unit');
 const isolation = z.enum(['keep', 'stop']);
 
 const exclusionReason = z.enum([
@@ -83,6 +76,7 @@ const desired = z.object({
       why,
       prestart: z.object({ script: z.string(), values: z.record(z.string(), z.array(host)) }).optional(),
       withdrawn: z.boolean().optional(),
+      ...attachments,
     }),
   ),
 });
@@ -106,6 +100,13 @@ const observed = z.object({
         })
         .optional(),
       waiting: z.string().optional(),
+      health: z
+        .object({
+          state: z.enum(['starting', 'healthy', 'unhealthy']),
+          output: z.string().optional(),
+          action: z.string().optional(),
+        })
+        .optional(),
     }),
   ),
 });
@@ -134,6 +135,7 @@ const service = {
   enabled: z.boolean(),
   prestart: z.string().optional(),
   isolation,
+  ...attachments,
 };
 
 const specRecord = z.object({
@@ -152,6 +154,8 @@ const specRecord = z.object({
       ]),
     ),
     brake: z.object({ above: z.number().min(0).max(1), atLeast: natural, holdMs: natural }),
+    templates: z.array(template).optional(),
+    hooks: z.array(hook).optional(),
   }),
   digest: z.string(),
   proposedBy: z.string(),

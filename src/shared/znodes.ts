@@ -11,11 +11,17 @@ export const OBSERVED = '/observed';
 export const HOSTS = '/hosts';
 export const HISTORY = '/history';
 export const BEATS = '/beats';
+export const DISCOVERY = '/discovery';
+export const LEASES = '/leases';
+export const CLIENTS = '/clients';
 
 export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
 export const desiredPath = (host: string): string => `${DESIRED}/${host}`;
 export const observedPath = (host: string): string => `${OBSERVED}/${host}`;
 export const beatPath = (host: string): string => `${BEATS}/${host}`;
+export const discoveryPath = (label: string): string => `${DISCOVERY}/${label}`;
+export const leasePath = (label: string): string => `${LEASES}/${label}`;
+export const clientsPath = (label: string): string => `${CLIENTS}/${label}`;
 export const intentPath = (host: string): string => `${HOSTS}/${host}`;
 
 /** The most that one of our znodes may hold: what a request may carry, less room for the paths in it. */
