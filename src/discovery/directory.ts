@@ -1,0 +1,140 @@
+/**
+ * What is registered, by label, kept up to date for whoever asks: clients, templates, hooks, HTTP. While ZooKeeper is
+ * silent, what was read last stands; an entry that cannot be read is reported, and its last readable value stands.
+ *
+ * Invariant: however many entries change at once, `onChange` is called once for all of them, and a label's list is made
+ * anew once for each time it is asked for after a change.
+ */
+import { type Clock, systemClock } from '../shared/clock.ts';
+import { Collection } from '../shared/collection.ts';
+import type { Logger } from '../shared/log.ts';
+import { compare, isLabel } from '../shared/names.ts';
+import type { Decoded } from '../shared/payloads.ts';
+import type { Store, Watch } from '../shared/store.ts';
+import { DISCOVERY, discoveryPath } from '../shared/znodes.ts';
+import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
+
+export interface DirectoryOptions {
+  readonly store: Store;
+  readonly log: Logger;
+  /** Something may have changed, or has been read for the first time: look. */
+  readonly onChange: () => void;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** How long changes are gathered into one call of `onChange`, ms; default 10. */
+  readonly gatherMs?: number;
+}
+
+const GATHER_MS = 10;
+const NONE: readonly Registration[] = [];
+
+interface Followed {
+  readonly collection: Collection<Registration>;
+  /** Undefined: to be made anew. */
+  list: readonly Registration[] | undefined;
+  /** All that was there has been read once. */
+  read: boolean;
+}
+
+export class Directory {
+  private readonly followed = new Map<string, Followed>();
+  private readonly clock: Clock;
+  private readonly reported = new Set<string>();
+  private all: Watch | undefined;
+  private allRead = false;
+  private cancelGather: (() => void) | undefined;
+  private closed = false;
+
+  constructor(private readonly options: DirectoryOptions) {
+    this.clock = options.clock ?? systemClock;
+  }
+
+  /** Begins to read a label, which need not exist yet. Throws on what is no label (`isLabel`): the caller checks input. */
+  follow(label: string): void {
+    if (!isLabel(label)) throw new Error(`${JSON.stringify(label)} is not a label`);
+    if (this.followed.has(label) || this.closed) return;
+    const { store, log } = this.options;
+    const decode = (data: Buffer, path: string) => decodeAt(label, data, path);
+    const collection = new Collection(store, discoveryPath(label), decode, log, () => this.onLabel(label));
+    this.followed.set(label, { collection, list: undefined, read: false });
+  }
+
+  /** Begins to read every label there is, and those that come. */
+  followAll(): void {
+    if (this.all || this.closed) return;
+    this.all = this.options.store.watchChildren(DISCOVERY, (names) => {
+      for (const name of names ?? []) this.followFound(name);
+      this.allRead = true;
+      this.changed();
+    });
+  }
+
+  /** What is registered under a followed label, sorted by id; the same array until something changes. */
+  entries(label: string): readonly Registration[] {
+    const followed = this.followed.get(label);
+    if (!followed) return NONE;
+    followed.list ??= listOf(followed.collection);
+    return followed.list;
+  }
+
+  /** The followed labels under which something is registered, sorted. */
+  labels(): readonly string[] {
+    return [...this.followed.keys()].filter((label) => this.entries(label).length > 0).sort(compare);
+  }
+
+  /** All that was asked for has been read once. */
+  get ready(): boolean {
+    if (this.all && !this.allRead) return false;
+    for (const followed of this.followed.values()) {
+      followed.read ||= followed.collection.ready;
+      if (!followed.read) return false;
+    }
+    return true;
+  }
+
+  /** What cannot be read, one sentence each. */
+  problems(): readonly string[] {
+    return [...this.followed.values()].flatMap(({ collection }) => [...collection.problems.values()]);
+  }
+
+  /** Ends it: `onChange` is not called any more. */
+  close(): void {
+    this.closed = true;
+    this.cancelGather?.();
+    this.all?.close();
+    for (const { collection } of this.followed.values()) collection.close();
+  }
+
+  private followFound(name: string): void {
+    if (isLabel(name)) this.follow(name);
+    else if (!this.reported.has(name)) {
+      this.reported.add(name);
+      this.options.log.error(`${DISCOVERY}/${JSON.stringify(name)} is not a label; it is ignored`);
+    }
+  }
+
+  private onLabel(label: string): void {
+    const followed = this.followed.get(label);
+    if (followed) followed.list = undefined;
+    this.changed();
+  }
+
+  private changed(): void {
+    if (this.closed || this.cancelGather) return;
+    this.cancelGather = this.clock.after(this.options.gatherMs ?? GATHER_MS, () => {
+      this.cancelGather = undefined;
+      this.options.onChange();
+    });
+  }
+}
+
+/** `present` is sorted by the znode's name, which is the id. */
+function listOf({ present, values }: Collection<Registration>): readonly Registration[] {
+  return present.flatMap((name) => values.get(name) ?? []);
+}
+
+function decodeAt(label: string, data: Buffer, path: string): Decoded<Registration> {
+  const decoded = decodeRegistration(data, path);
+  if (!decoded.ok || registrationPath(decoded.value.label, decoded.value.id) === path) return decoded;
+  return { ok: false, problem: `${path} holds the registration of another label or id than its path says (${label})` };
+}
