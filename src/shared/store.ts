@@ -64,6 +64,8 @@ export interface Znode {
   /** zxid of its creation: another one under the same path is another znode. */
   readonly czxid: bigint;
   readonly mzxid: bigint;
+  /** When it was created, ms since 1970 by the clock of the ZooKeeper server that led then: no host's. */
+  readonly ctime: number;
   /** Session that owns an ephemeral, as in `SessionState.session`; undefined for a persistent znode. */
   readonly owner?: string;
 }

@@ -474,8 +474,8 @@ export class FakeStore implements Store {
   private znode(path: string): Znode | undefined {
     const node = this.ensemble.tree.get(path);
     if (node === undefined) return undefined;
-    const { data, version, czxid, mzxid, owner } = node;
-    const znode = { path, data: Buffer.from(data), version, czxid, mzxid };
+    const { data, version, czxid, mzxid, ctime, owner } = node;
+    const znode = { path, data: Buffer.from(data), version, czxid, mzxid, ctime };
     return owner === undefined ? znode : { ...znode, owner };
   }
 

@@ -9,6 +9,7 @@ interface Node {
   version: number;
   readonly czxid: bigint;
   mzxid: bigint;
+  readonly ctime: number;
   readonly owner: string | undefined;
   readonly children: Set<string>;
   /** Children ever created: the next sequence number, as in ZooKeeper. */
@@ -28,7 +29,12 @@ class Refusal extends Error {
 
 export class ZnodeTree {
   private zxid = 0n;
-  private readonly nodes = new Map<string, Node>([['/', this.makeNode(Buffer.alloc(0), undefined)]]);
+  private readonly nodes: Map<string, Node>;
+
+  /** `now`: ms since 1970 by the clock of the servers. */
+  constructor(private readonly now: () => number) {
+    this.nodes = new Map([['/', this.makeNode(Buffer.alloc(0), undefined)]]);
+  }
 
   get(path: string): Readonly<Node> | undefined {
     return this.nodes.get(path);
@@ -136,7 +142,17 @@ export class ZnodeTree {
 
   private makeNode(data: Buffer, owner: string | undefined): Node {
     const zxid = this.zxid;
-    return { data: Buffer.from(data), version: 0, czxid: zxid, mzxid: zxid, owner, children: new Set(), created: 0 };
+    const ctime = this.now();
+    return {
+      data: Buffer.from(data),
+      version: 0,
+      czxid: zxid,
+      mzxid: zxid,
+      ctime,
+      owner,
+      children: new Set(),
+      created: 0,
+    };
   }
 }
 

@@ -29,10 +29,12 @@ interface Session {
   cancelExpiry: () => void;
 }
 
+/** What the servers' clock shows at the beginning, ms since 1970: the year 2001. */
+const SERVERS_EPOCH = 1_000_000_000_000;
 const SILENT_LOG: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export class FakeEnsemble {
-  tree = new ZnodeTree();
+  tree: ZnodeTree;
   readonly clock: Clock;
   readonly log: Logger;
   readonly latencyMs: () => number;
@@ -55,6 +57,7 @@ export class FakeEnsemble {
     this.latencyMs = options.latencyMs ?? (() => 1);
     this.random = options.random ?? (() => 0.5);
     this.tickMs = options.tickMs ?? 0;
+    this.tree = this.newTree();
   }
 
   /** A client that begins to connect at once. */
@@ -87,7 +90,7 @@ export class FakeEnsemble {
   /** All data is lost, sessions included; for as long as `start` is not called there is no quorum. */
   wipe(): void {
     this.stop();
-    this.tree = new ZnodeTree();
+    this.tree = this.newTree();
     this.sessions.clear();
     this.overdue.length = 0;
   }
@@ -156,6 +159,11 @@ export class FakeEnsemble {
     if (applied.ok) this.onApplied(session, operations, applied.results);
     if (applied.ok) for (const client of this.clients) client.notify(applied.events);
     return applied;
+  }
+
+  /** The servers' clock runs as fast as the hosts', and shows another time. */
+  private newTree(): ZnodeTree {
+    return new ZnodeTree(() => SERVERS_EPOCH + Math.floor(this.clock.now()));
   }
 
   forget(client: FakeStore): void {

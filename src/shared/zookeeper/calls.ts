@@ -14,6 +14,8 @@ export interface ZnodeStat {
   readonly version: number;
   readonly czxid: bigint;
   readonly mzxid: bigint;
+  /** Ms since 1970 by the clock of the ensemble's leader at its creation. */
+  readonly ctime: number;
   /** Session in hex; undefined for a persistent znode. */
   readonly owner: string | undefined;
 }

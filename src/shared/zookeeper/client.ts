@@ -122,8 +122,14 @@ export function toHex(id: Buffer): string | undefined {
 }
 
 function toStat(stat: Stat): ZnodeStat {
-  const { version, czxid, mzxid, ephemeralOwner } = stat;
-  return { version, czxid: czxid.readBigInt64BE(), mzxid: mzxid.readBigInt64BE(), owner: toHex(ephemeralOwner) };
+  const { version, ephemeralOwner } = stat;
+  return {
+    version,
+    czxid: stat.czxid.readBigInt64BE(),
+    mzxid: stat.mzxid.readBigInt64BE(),
+    ctime: Number(stat.ctime.readBigInt64BE()),
+    owner: toHex(ephemeralOwner),
+  };
 }
 
 function done<T>(value: T): Outcome<T> {

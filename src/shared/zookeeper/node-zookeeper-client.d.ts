@@ -66,6 +66,7 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
   interface Stat {
     readonly czxid: Buffer;
     readonly mzxid: Buffer;
+    readonly ctime: Buffer;
     readonly version: number;
     readonly ephemeralOwner: Buffer;
   }

@@ -213,8 +213,8 @@ function laneOf(watch: boolean): Lane {
   return watch ? 'urgent' : 'normal';
 }
 
-function toZnode(path: string, { version, czxid, mzxid, owner }: ZnodeStat, data: Buffer): Znode {
-  const node = { path, data, version, czxid, mzxid };
+function toZnode(path: string, { version, czxid, mzxid, ctime, owner }: ZnodeStat, data: Buffer): Znode {
+  const node = { path, data, version, czxid, mzxid, ctime };
   return owner === undefined ? node : { ...node, owner };
 }
 

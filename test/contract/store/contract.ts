@@ -84,6 +84,25 @@ export function describeStore(name: string, client: () => Promise<Client>): void
         expect(after?.mzxid).toBeGreaterThan(before?.mzxid ?? 0n);
       });
 
+      it("tells the servers' time of a znode's creation: no set changes it, and who is made later is not older", async () => {
+        const store = await connected();
+        const parent = await place(store);
+        await store.create(`${parent}/a`, bytes(''), 'persistent');
+        const created = await store.get(`${parent}/a`);
+        await until(
+          async () => {
+            await store.remove(`${parent}/b`).catch(() => undefined);
+            await store.create(`${parent}/b`, bytes(''), 'ephemeral');
+            const later = await store.get(`${parent}/b`);
+            return later !== undefined && created !== undefined && later.ctime > created.ctime;
+          },
+          { ...DEADLINE, what: 'a znode with a later time of creation' },
+        );
+        await store.set(`${parent}/a`, bytes('1'));
+        expect(created?.ctime).toBeGreaterThan(946_684_800_000);
+        expect((await store.get(`${parent}/a`))?.ctime).toBe(created?.ctime);
+      });
+
       it('refuses a set or remove with another version, and leaves the znode alone', async () => {
         const store = await connected();
         const path = await place(store);
