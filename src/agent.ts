@@ -3,6 +3,7 @@
  * whatever store, systemd and clock it is given. The daemon gives it the real ones, the tests pretended ones. It holds no
  * rule of its own.
  */
+import { Registrar } from './discovery/registrar.ts';
 import { Executor, type ExecutorOptions } from './executor/executor.ts';
 import { UnitHistory } from './executor/unit-history.ts';
 import { Election, type Leadership } from './leader/election.ts';
@@ -22,7 +23,7 @@ export interface AgentFile {
 }
 
 export interface AgentOptions
-  extends Omit<ExecutorOptions, 'events' | 'metrics'>,
+  extends Omit<ExecutorOptions, 'events' | 'metrics' | 'onReport'>,
     Pick<LeaderOptions, 'reactionMs' | 'boundaryMs'> {
   readonly machineId: string;
   readonly executorMetrics: ExecutorOptions['metrics'];
@@ -43,6 +44,7 @@ export class Agent {
   readonly executor: Executor;
   readonly election: Election;
   readonly membership: Membership;
+  readonly registrar: Registrar;
   /** While this host leads. */
   leader: Leader | undefined;
   private readonly history: UnitHistory;
@@ -52,7 +54,13 @@ export class Agent {
   constructor(private readonly options: AgentOptions) {
     const { host, machineId, store, clock, log, executorMetrics: metrics } = options;
     this.history = new UnitHistory({ host, store, clock, log, mayWrite: () => this.membership.joined });
-    this.executor = new Executor({ ...options, metrics, events: this.history });
+    this.registrar = new Registrar({ host, store, clock, log, address: () => options.describe().address });
+    this.executor = new Executor({
+      ...options,
+      metrics,
+      events: this.history,
+      onReport: (report, desired) => this.registrar.update(desired, report),
+    });
     this.election = new Election({ store, host, machineId, clock, log, onLeading: (term) => this.lead(term) });
     this.membership = new Membership({
       store,
@@ -61,11 +69,15 @@ export class Agent {
       describe: () => this.describe(),
       elect: (earlier) => this.election.join(earlier),
       onJoined: async (continuous) => {
+        this.registrar.joined();
         this.executor.joined(continuous);
         await this.propose('start');
         options.onJoined();
       },
-      onInterrupted: () => this.executor.left(),
+      onInterrupted: () => {
+        this.executor.left();
+        this.registrar.left();
+      },
       onNameTaken: options.onNameTaken,
     });
     this.unsubscribe = store.onState((state) => this.onState(state));
@@ -106,6 +118,7 @@ export class Agent {
     }
     await this.membership.close();
     await this.executor.close();
+    await this.registrar.close();
     await this.history.close();
     this.unsubscribe();
     return true;
@@ -115,7 +128,12 @@ export class Agent {
   async makeWay(): Promise<void> {
     this.options.log.info('systemd starts this daemon again: units run on, the host stays a member');
     // the election is left, so that another host leads at once, and nobody waits for a candidate that is gone
-    await Promise.allSettled([this.election.leave(), this.membership.close(), this.executor.close()]);
+    await Promise.allSettled([
+      this.election.leave(),
+      this.membership.close(),
+      this.executor.close(),
+      this.registrar.close(),
+    ]);
     await this.history.close();
   }
 

@@ -45,6 +45,8 @@ export interface ExecutorOptions {
   readonly sessionTimeoutMs: number;
   /** Called each time systemd can be talked to (again). */
   readonly onSystemdConnected: () => void;
+  /** Called with each report, and what it obeys, right before it is published; not while no order is known. */
+  readonly onReport: (report: Observed, desired: readonly DesiredUnit[]) => void;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -147,6 +149,7 @@ export class Executor {
       publisher: this.publisher,
       metrics: options.metrics,
       events: options.events,
+      onReport: options.onReport,
     });
   }
 

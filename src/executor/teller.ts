@@ -1,6 +1,6 @@
 /** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
 import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
-import type { ExecutorMetrics } from './executor.ts';
+import type { ExecutorMetrics, ExecutorOptions } from './executor.ts';
 import type { Orders } from './orders.ts';
 import type { Publisher } from './publisher.ts';
 import { report } from './report.ts';
@@ -18,6 +18,8 @@ export interface TellerOptions {
   readonly publisher: Publisher;
   readonly metrics: ExecutorMetrics;
   readonly events: UnitEvents;
+  /** As in `ExecutorOptions`. */
+  readonly onReport: ExecutorOptions['onReport'];
 }
 
 /** What only the executor knows at the moment. */
@@ -43,7 +45,7 @@ export class Teller {
   }
 
   tell({ waiting, leaving, doubt, complete }: Situation): void {
-    const { host, table, orders, jobs, stopFailures, publisher, events } = this.options;
+    const { host, table, orders, jobs, stopFailures, publisher, events, onReport } = this.options;
     const units = orders.desired?.units ?? [];
     const desired = new Set(units.map((unit) => unit.unit));
     this.count(desired);
@@ -63,6 +65,7 @@ export class Teller {
       leaving,
     });
     this.latestReport = now;
+    if (orders.desired) onReport(now, units);
     publisher.publish(now);
     for (const event of failureEvents(before, now, desired)) events.record(event);
   }

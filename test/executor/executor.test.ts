@@ -70,6 +70,7 @@ async function boot(
     failedLoopTickMs: 2_000,
     sessionTimeoutMs: 4_000,
     onSystemdConnected: () => {},
+    onReport: () => {},
   });
   running.push(executor);
   await done(executor.start());
