@@ -77,6 +77,38 @@ command('events', 'show what happened and why, oldest first (exit 1: no such eve
     exitWith(await events(options.config, options));
   });
 
+command(
+  'acquire-lease',
+  'wait for a startup lease and take it; it is held on when this has ended (exit 1: others had it)',
+)
+  .requiredOption('--label <name>', 'the lease')
+  .requiredOption('--service-id <id>', 'who takes it; the same id gets it again at once while it holds it')
+  .option('--acquire-timeout <duration>', 'how long to wait', '60s')
+  .option('--lease-timeout <duration>', 'the lease ends so long after it was taken', '5m')
+  .option('--host-ip <address>', 'told to those who wait')
+  .action(
+    async (
+      options: Common & {
+        readonly label: string;
+        readonly serviceId: string;
+        readonly acquireTimeout: string;
+        readonly leaseTimeout: string;
+        readonly hostIp?: string;
+      },
+    ) => {
+      const { acquireLeaseCommand } = await import('./cli/acquire-lease.ts');
+      exitWith(await acquireLeaseCommand(options.config, options));
+    },
+  );
+
+command('release-lease', 'end a startup lease that this id holds (exit 1: another holds it)')
+  .requiredOption('--label <name>', 'the lease')
+  .requiredOption('--service-id <id>', 'who holds it')
+  .action(async (options: Common & { readonly label: string; readonly serviceId: string }) => {
+    const { releaseLeaseCommand } = await import('./cli/release-lease.ts');
+    exitWith(await releaseLeaseCommand(options.config, options));
+  });
+
 command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {
   const { ensemble } = await import('./cli/ensemble.ts');
   exitWith(await ensemble(options.config, options));

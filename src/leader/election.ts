@@ -6,6 +6,7 @@
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { decodeEpoch, encodeElectionEntry, encodeEpoch } from '../shared/payloads.ts';
+import { compareSequence } from '../shared/sequence.ts';
 import { isStoreError, type Operation, type SessionState, type Store, type Watch } from '../shared/store.ts';
 import { ELECTION, ELECTION_PREFIX, EPOCH } from '../shared/znodes.ts';
 
@@ -156,7 +157,7 @@ export class Election {
     if (path === undefined || store.state.kind !== 'connected') return;
     const { session } = store.state;
     const mine = path.slice(ELECTION.length + 1);
-    const candidates = ((await store.children(ELECTION)) ?? []).sort((a, b) => sequence(a) - sequence(b));
+    const candidates = ((await store.children(ELECTION)) ?? []).sort(compareSequence);
     // the numbers begin anew when the parent was removed: a name that was ours may be another daemon's by now
     const index = (await this.isOwn(path)) ? candidates.indexOf(mine) : -1;
     this.watch?.close();
@@ -266,11 +267,6 @@ export class Election {
       },
     });
   }
-}
-
-/** The number that ZooKeeper appended, however many digits it has. */
-function sequence(name: string): number {
-  return Number(/(\d+)$/.exec(name)?.[1] ?? Number.NaN);
 }
 
 async function removeIfThere(store: Store, path: string): Promise<void> {
