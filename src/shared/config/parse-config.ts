@@ -4,15 +4,19 @@ import { canonicalJson, digestOf, digestOfText } from '../digest.ts';
 import type { Spec } from '../model.ts';
 import { isHostName } from '../names.ts';
 import { MAX_PAYLOAD_BYTES } from '../store.ts';
+import { checkAfter } from './after.ts';
 import type { HostConfig, ParsedConfig, Timings, ZookeeperConfig } from './config.ts';
 import { quote, readChroot } from './endpoints.ts';
 import { Findings } from './findings.ts';
+import { readHooks } from './hooks.ts';
 import { checkIsolation, DEFAULT_SESSION_TIMEOUT_MS } from './isolation.ts';
 import { type Located, parseLocated, toPlain } from './located.ts';
 import { checkReferences } from './references.ts';
 import { formatDuration } from './scalars.ts';
 import { type RawConfig, readShape } from './schema.ts';
+import { isLabelKey, LABEL_KEY_RULE } from './selector.ts';
 import { type DeclaredService, readServices } from './services.ts';
+import { readTemplates } from './templates.ts';
 
 /** Longest text that is read at all: parsing takes seconds beyond. */
 const MAX_SOURCE_CHARACTERS = 2 * 1024 * 1024;
@@ -38,10 +42,13 @@ export function parseConfig(source: string, file: string, hostname: string): Par
   const raw = readShape(toPlain(withoutExtensions(document.root)), findings);
   if (raw === undefined) return { ok: false, problems: findings.problems() };
 
-  const declared = readServices(servicesOf(raw, findings), raw.isolation ?? 'keep', findings);
+  const services = servicesOf(raw, findings);
+  const declared = readServices(services, raw.isolation ?? 'keep', findings);
   checkIsolation(raw, declared, findings);
-  checkReferences(declared, brokenNames(raw, findings), source, findings);
-  const spec = readSpec(raw, declared, findings);
+  const broken = brokenNames(raw, findings);
+  checkReferences(declared, broken, source, findings);
+  checkAfter(services, declared, broken, findings);
+  const spec = readSpec(raw, declared, broken, findings);
   const zookeeper = readZookeeper(raw, findings);
   const host = readHost(raw, hostname, findings);
   checkPaths(raw, findings);
@@ -90,7 +97,15 @@ function brokenNames(raw: RawConfig, findings: Findings): Set<string> {
   return new Set([...findings.brokenServices].map((index) => (services[index]?.name ?? '').replace(/\.service$/, '')));
 }
 
-function readSpec(raw: RawConfig, declared: readonly DeclaredService[], findings: Findings): Spec {
+function readSpec(
+  raw: RawConfig,
+  declared: readonly DeclaredService[],
+  broken: ReadonlySet<string>,
+  findings: Findings,
+): Spec {
+  const known = { names: declared.map(({ service }) => service.name), broken };
+  const templates = readTemplates(raw.templates ?? [], known, findings);
+  const hooks = readHooks(raw.hooks ?? [], known, findings);
   const spec: Spec = {
     services: declared.map(({ service }) => service),
     brake: {
@@ -98,6 +113,8 @@ function readSpec(raw: RawConfig, declared: readonly DeclaredService[], findings
       atLeast: raw.brake?.at_least ?? 3,
       holdMs: raw.brake?.hold ?? 60_000,
     },
+    ...(templates.length > 0 && { templates }),
+    ...(hooks.length > 0 && { hooks }),
   };
   const bytes = Buffer.byteLength(canonicalJson(spec));
   if (bytes > MAX_PAYLOAD_BYTES - SPEC_RECORD_BYTES) {
@@ -177,11 +194,8 @@ function readHost(raw: RawConfig, hostname: string, findings: Findings): HostCon
   }
   const labels = raw.host?.labels ?? {};
   for (const label of Object.keys(labels)) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$/.test(label) || label in Object.prototype) {
-      findings.problemAtKey(
-        ['host', 'labels', label],
-        `${quote(label)} cannot be a label: letters, digits and _ . / -, at most 63 characters`,
-      );
+    if (!isLabelKey(label)) {
+      findings.problemAtKey(['host', 'labels', label], `${quote(label)} cannot be a label: ${LABEL_KEY_RULE}`);
     }
   }
   return { name, labels, ...(address === undefined ? {} : { address }) };

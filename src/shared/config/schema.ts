@@ -3,63 +3,29 @@
  * checked afterwards. Everything is optional here, so that one missing key does not hide other mistakes.
  */
 import * as z from 'zod';
+import { ATTACHMENT_KEYS, attachmentShapes } from './attachments.ts';
 import { type Quorum, quote, readListen, readQuorum, readServer } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
+import { HOOK_KEYS, hookShape } from './hooks.ts';
 import { MAX_SESSION_TIMEOUT_MS } from './isolation.ts';
 import { suggestion } from './nearest.ts';
-import { formatDuration, MAX_DURATION_MS, readBoolean, readCount, readDuration, readFraction } from './scalars.ts';
+import { readFraction } from './scalars.ts';
+import { TEMPLATE_KEYS, templateShape } from './templates.ts';
+import {
+  boolean,
+  count,
+  describe,
+  duration,
+  leaf,
+  list,
+  map,
+  oneOf,
+  positive,
+  refusal,
+  text,
+  texts,
+} from './values.ts';
 
-/** Scalars reach the schema as the text of the file, whatever YAML would make of them. */
-function leaf<T>(read: (text: string) => T | undefined, allowed: string) {
-  return z.string({ error: (issue) => refusal(issue.input, allowed) }).transform((text, context): T => {
-    const value = read(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: refusal(text, allowed) });
-    return z.NEVER;
-  });
-}
-
-function oneOf<const T extends string>(...words: readonly T[]) {
-  const list = words.join(', ');
-  return z.string({ error: (issue) => refusal(issue.input, `write one of ${list}`) }).transform((text, context): T => {
-    const word = words.find((candidate) => candidate === text);
-    if (word !== undefined) return word;
-    context.addIssue({ code: 'custom', message: refusal(text, suggestion(text, words)) });
-    return z.NEVER;
-  });
-}
-
-function duration(min: number, max = MAX_DURATION_MS) {
-  return leaf(
-    (text) => {
-      const value = readDuration(text);
-      return value !== undefined && value >= min && value <= max ? value : undefined;
-    },
-    `write seconds (0.5) or 500ms, 4s, 1m, 2h, from ${formatDuration(min)} to ${formatDuration(max)}`,
-  );
-}
-
-function refusal(input: unknown, allowed: string): string {
-  return `is ${describe(input)}; ${allowed}`;
-}
-
-function describe(input: unknown): string {
-  if (typeof input === 'string') return input === '' ? 'an empty text' : quote(input);
-  if (input === null || input === undefined) return 'empty';
-  return Array.isArray(input) ? 'a list' : 'a map';
-}
-
-const map = (what: string) => ({
-  error: (issue: { input?: unknown }) => refusal(issue.input, `write a map of ${what}`),
-});
-
-const text = (what: string) => leaf((value) => (value === '' ? undefined : value), `write ${what}`);
-const boolean = leaf(readBoolean, 'write true or false (yes, no, on and off are understood too)');
-const count = leaf(readCount, 'write a whole number, 0 or more, without leading zeros');
-const positive = leaf(
-  (value) => readCount(value) || undefined,
-  'write a whole number, 1 or more, without leading zeros',
-);
 const isolation = oneOf('keep', 'stop');
 
 const quorum = z.unknown().transform((input, context): Quorum | undefined => {
@@ -103,6 +69,7 @@ const service = z.strictObject(
     prestart: leaf((value) => value, 'write a script, best as a block that starts with |').nullish(),
     isolation: isolation.nullish(),
     stop_timeout: duration(0).nullish(),
+    ...attachmentShapes,
   },
   map('the keys of a service'),
 );
@@ -129,11 +96,9 @@ const file = z.strictObject({
       map('settings, quorum at least'),
     )
     .nullish(),
-  services: z
-    .array(service.optional(), {
-      error: (issue) => refusal(issue.input, 'write a list of services, each starting with -'),
-    })
-    .nullish(),
+  services: list(service, 'services, each starting with -').nullish(),
+  templates: list(templateShape, 'templates, each starting with -').nullish(),
+  hooks: list(hookShape, 'hooks, each starting with -').nullish(),
   http: z
     .strictObject(
       { listen: leaf(readListen, 'write :9780, an address with a port such as 127.0.0.1:9780, or a port').nullish() },
@@ -145,13 +110,7 @@ const file = z.strictObject({
       {
         name: text('the name of this host').nullish(),
         address: text('a host name or an IPv4 address').nullish(),
-        labels: z
-          .record(
-            z.string(),
-            leaf((value) => value, 'write a text'),
-            map('labels and their values'),
-          )
-          .nullish(),
+        labels: texts('labels and their values').nullish(),
       },
       map('settings: name, address, labels'),
     )
@@ -191,6 +150,9 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   host: ['name', 'address', 'labels'],
   brake: ['above', 'at_least', 'hold'],
   systemd: ['bus'],
+  ...ATTACHMENT_KEYS,
+  ...TEMPLATE_KEYS,
+  ...HOOK_KEYS,
 };
 
 /**
@@ -214,10 +176,15 @@ export function readShape(tree: unknown, findings: Findings): RawConfig | undefi
   return file.safeParse(tree).data;
 }
 
-/** What a message calls the value at `path`: its keys, without the place of its service in the list. */
+/** Lists whose entries are told apart by their line, not by their number. */
+const LISTS: readonly PropertyKey[] = ['services', 'templates', 'hooks'];
+
+/** What a message calls the value at `path`: its keys, without the place of its entry in the list. */
 export function subject(path: Path): string {
-  const named = path[0] === 'services' && path.length > 1 ? path.slice(2) : path;
-  return named.length === 0 ? (path.length === 0 ? 'the file' : 'this entry of services') : named.map(String).join('.');
+  const [first, index] = path;
+  if (first === undefined) return 'the file';
+  if (index === undefined || !LISTS.includes(first)) return path.map(String).join('.');
+  return path.length === 2 ? `this entry of ${String(first)}` : path.slice(2).map(String).join('.');
 }
 
 function unknownKey(key: string, parent: Path): string {
@@ -225,12 +192,15 @@ function unknownKey(key: string, parent: Path): string {
   return `unknown key ${quote(key)}; ${suggestion(key, KNOWN_KEYS[level] ?? [])}`;
 }
 
+/** Takes away the value at `path`, or the nearest one above it that the file has as such. */
 function discard(tree: unknown, path: Path): void {
+  const last = path.at(-1);
+  if (last === undefined) return;
   let here: unknown = tree;
   for (const step of path.slice(0, -1)) here = member(here, step);
-  const last = path.at(-1);
   if (Array.isArray(here) && typeof last === 'number') here[last] = undefined;
-  else if (isRecord(here) && typeof last === 'string') delete here[last];
+  else if (isRecord(here)) delete here[String(last)];
+  else discard(tree, path.slice(0, -1));
 }
 
 function member(parent: unknown, step: PropertyKey): unknown {

@@ -1,6 +1,7 @@
 /** `services:` → the services of the spec: types worked out, names checked, contradictions reported. */
 import type { Isolation, MultiService, Service } from '../model.ts';
 import { instanceUnit, isHostName, isInstanceKey, isServiceName, isUnitName, unitsOf } from '../names.ts';
+import { readAttachments } from './attachments.ts';
 import { quote } from './endpoints.ts';
 import type { Findings } from './findings.ts';
 import type { RawService } from './schema.ts';
@@ -34,6 +35,12 @@ export function readServices(
 }
 
 function readService(raw: RawService, index: number, isolation: Isolation, findings: Findings): Service | undefined {
+  const service = readPlacement(raw, index, isolation, findings);
+  return service && { ...service, ...readAttachments(raw, service, index, findings) };
+}
+
+/** The service without what it has beside its placement. */
+function readPlacement(raw: RawService, index: number, isolation: Isolation, findings: Findings): Service | undefined {
   const path = ['services', index] as const;
   const type = typeOf(raw, index, findings);
   const name = readName(raw.name ?? undefined, type, index, findings);
