@@ -169,6 +169,21 @@ describe('a startup lease', () => {
     expect(await rig.release('a')).toEqual({ kind: 'free' });
   });
 
+  it('is not ended by one whose time runs out while it releases it, when the next one has it already', async () => {
+    const rig = new Rig();
+    await rig.acquire('a', { leaseTimeoutMs: 10_000 });
+    rig.command('b');
+    await rig.clock.advance(1_000);
+    const transaction = rig.store.transaction.bind(rig.store);
+    rig.store.transaction = async (operations) => {
+      rig.store.transaction = transaction;
+      await new Promise<void>((resolve) => void rig.clock.after(15_000, resolve));
+      return transaction(operations);
+    };
+    expect(await rig.release('a')).toMatchObject({ kind: 'held', by: { id: 'b' } });
+    expect(await rig.holder()).toBe('b');
+  });
+
   it('ends when it has lasted too long, not earlier, whatever the clocks of hosts show', async () => {
     const rig = new Rig();
     await rig.acquire('a', { leaseTimeoutMs: 20_000 });
