@@ -1,5 +1,5 @@
 /** From a placement to each host's desired state, and which of them differ from what is written. Pure. */
-import type { Desired, DesiredPrestart, DesiredUnit, Service, Spec } from '../shared/model.ts';
+import type { Attachments, Desired, DesiredPrestart, DesiredUnit, Service, Spec } from '../shared/model.ts';
 import { compare, toUnitName } from '../shared/names.ts';
 import { references } from '../shared/prestart-text.ts';
 import type { Placement } from './placement.ts';
@@ -7,20 +7,34 @@ import type { Placement } from './placement.ts';
 /** Host → its units, sorted; every host of `hosts` has an entry. */
 export function renderUnits(placement: Placement, spec: Spec, hosts: readonly string[]): Map<string, DesiredUnit[]> {
   const services = new Map(spec.services.map((service) => [service.name, service]));
-  const prestarts = new Map<string, DesiredPrestart | undefined>();
+  const parts = new Map<string, ServicePart>();
   const rendered = new Map<string, DesiredUnit[]>(hosts.map((host) => [host, []]));
   for (const { unit, service: name, instances } of placement.units.values()) {
     const service = services.get(name);
     if (!service) throw new Error(`the placement has unit ${unit} of a service ${name} that the spec does not declare`);
-    if (!prestarts.has(name)) prestarts.set(name, renderPrestart(service, placement));
-    const prestart = prestarts.get(name);
-    for (const { host, why } of instances) {
-      const { isolation } = service;
-      rendered.get(host)?.push({ unit, service: name, isolation, why, ...(prestart && { prestart }) });
-    }
+    const part = parts.get(name) ?? renderService(service, placement);
+    parts.set(name, part);
+    for (const { host, why } of instances) rendered.get(host)?.push({ unit, ...part, why });
   }
   for (const units of rendered.values()) units.sort((a, b) => compare(a.unit, b.unit));
   return rendered;
+}
+
+/** What all units of a service share; so do all hosts its objects, which makes them quick to compare. */
+type ServicePart = Omit<DesiredUnit, 'unit' | 'why'>;
+
+function renderService(service: Service, placement: Placement): ServicePart {
+  const { name, isolation, check, discovery, start, after } = service;
+  const prestart = renderPrestart(service, placement);
+  return {
+    service: name,
+    isolation,
+    ...(prestart && { prestart }),
+    ...(check && { check }),
+    ...(discovery && { discovery }),
+    ...(start && { start }),
+    ...(after && { after }),
+  };
 }
 
 function renderPrestart(service: Service, placement: Placement): DesiredPrestart | undefined {
@@ -41,10 +55,31 @@ export function differs(written: Desired | undefined, units: readonly DesiredUni
 
 function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
   if (!b || a.unit !== b.unit || a.service !== b.service || a.isolation !== b.isolation) return false;
-  if ((a.withdrawn ?? false) !== (b.withdrawn ?? false)) return false;
+  if ((a.withdrawn ?? false) !== (b.withdrawn ?? false) || !sameAttachments(a, b)) return false;
   if (!a.prestart || !b.prestart) return a.prestart === b.prestart;
   if (a.prestart === b.prestart) return true;
   return a.prestart.script === b.prestart.script && sameValues(a.prestart.values, b.prestart.values);
+}
+
+function sameAttachments(a: Attachments, b: Attachments): boolean {
+  return (
+    sameData(a.check, b.check) &&
+    sameData(a.discovery, b.discovery) &&
+    sameData(a.start, b.start) &&
+    sameData(a.after, b.after)
+  );
+}
+
+/** Compares plain data. What this leader rendered is the same object; only what was read from ZooKeeper is looked into. */
+function sameData(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (!isRecord(a) || !isRecord(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => sameData(a[key], b[key]));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** True when every reference names the same hosts. */

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Placement, UnitPlacement } from '../../src/leader/placement.ts';
 import { differs, renderUnits } from '../../src/leader/render.ts';
-import type { Desired, DesiredPrestart, DesiredUnit, Service, Spec } from '../../src/shared/model.ts';
+import type {
+  Attachments,
+  Desired,
+  DesiredPrestart,
+  DesiredUnit,
+  Discovery,
+  HealthCheck,
+  Service,
+  Spec,
+  StartAfter,
+} from '../../src/shared/model.ts';
 
 const base = { enabled: true, isolation: 'keep' } as const;
 const SPEC: Spec = {
@@ -10,6 +20,17 @@ const SPEC: Spec = {
     { ...base, name: 'm', type: 'multi', instances: { 1: 1 }, force: {}, exclusive: false },
   ] satisfies Service[],
   brake: { above: 0.5, atLeast: 3, holdMs: 1 },
+};
+
+const CHECK: HealthCheck = {
+  probe: { kind: 'exec', command: ['a', 'b'] },
+  intervalMs: 1,
+  timeoutMs: 1,
+  healthyAfter: 1,
+  unhealthyAfter: 1,
+  startPeriodMs: 0,
+  onUnhealthy: 'report',
+  limitPerHour: 1,
 };
 
 function placed(unit: string, service: string, ...hosts: string[]): [string, UnitPlacement] {
@@ -45,6 +66,26 @@ describe('the desired units of a host', () => {
     ]);
   });
 
+  it('carry what the service has beside its placement, one object for all hosts', () => {
+    const attachments: Attachments = {
+      check: CHECK,
+      discovery: { label: 'a', onlyHealthy: true },
+      start: { atOnce: 1, until: 'active', timeoutMs: 1 },
+      after: [{ service: 'm', where: 'anywhere' }],
+    };
+    const services = [{ ...base, name: 'a', type: 'shared', count: 2, ...attachments }] as const;
+    const hosts = renderUnits(placement(placed('a.service', 'a', 'w1', 'w2')), { ...SPEC, services }, ['w1', 'w2']);
+    const [first, second] = [hosts.get('w1')?.[0], hosts.get('w2')?.[0]];
+    expect(first).toEqual({
+      unit: 'a.service',
+      service: 'a',
+      isolation: 'keep',
+      why: { kind: 'least-loaded' },
+      ...attachments,
+    });
+    for (const key of ['check', 'discovery', 'start', 'after'] as const) expect(first?.[key]).toBe(second?.[key]);
+  });
+
   it('do not name a host that was not asked for', () => {
     expect([...renderUnits(placement(placed('a.service', 'a', 'w9')), SPEC, ['w1']).keys()]).toEqual(['w1']);
   });
@@ -63,6 +104,8 @@ describe('a desired state that is written', () => {
     why: { kind: 'kept' },
     ...change,
   });
+  const discovery = (label: string, a?: string): Discovery => ({ label, onlyHealthy: true, ...(a && { info: { a } }) });
+  const waits = (...services: string[]): StartAfter[] => services.map((service) => ({ service, where: 'anywhere' }));
   const written = (...units: DesiredUnit[]): Desired => ({ host: 'w1', epoch: 1, generation: 1, spec: 'd', units });
 
   it.each([
@@ -89,6 +132,28 @@ describe('a desired state that is written', () => {
       [unit({ prestart: { script: 's', values: { d: ['w1'] } } })],
       true,
     ],
+    [
+      'the same check as read from ZooKeeper',
+      [unit({ check: CHECK })],
+      [unit({ check: structuredClone(CHECK) })],
+      false,
+    ],
+    ['a check where was none', [unit()], [unit({ check: CHECK })], true],
+    ['no check where was one', [unit({ check: CHECK })], [unit()], true],
+    ['another interval', [unit({ check: CHECK })], [unit({ check: { ...CHECK, intervalMs: 2 } })], true],
+    [
+      'another probe',
+      [unit({ check: CHECK })],
+      [unit({ check: { ...CHECK, probe: { kind: 'exec', command: ['a', 'c'] } } })],
+      true,
+    ],
+    ['another label', [unit({ discovery: discovery('a') })], [unit({ discovery: discovery('b') })], true],
+    ['the same label', [unit({ discovery: discovery('a') })], [unit({ discovery: discovery('a') })], false],
+    ['other information', [unit({ discovery: discovery('a', 'x') })], [unit({ discovery: discovery('a', 'y') })], true],
+    ['a start order where was none', [unit()], [unit({ start: { atOnce: 1, until: 'active', timeoutMs: 1 } })], true],
+    ['the same service to wait for', [unit({ after: waits('b') })], [unit({ after: waits('b') })], false],
+    ['another service to wait for', [unit({ after: waits('b') })], [unit({ after: waits('c') })], true],
+    ['one more service to wait for', [unit({ after: waits('b') })], [unit({ after: waits('b', 'c') })], true],
   ] as const)('compared with %s is found different only where it matters', (_what, before, now, expected) => {
     expect(differs(written(...before), now, 'd')).toBe(expected);
   });
