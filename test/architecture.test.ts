@@ -165,6 +165,10 @@ describe('imports', () => {
     expect(breaches(/^executor\//, ({ own, target }) => own && !/^(executor|shared)\//.test(target))).toEqual([]);
   });
 
+  it('of discovery: nothing but shared, so that commands and daemon can use it alike', () => {
+    expect(breaches(/^discovery\//, ({ own, target }) => own && !/^(discovery|shared)\//.test(target))).toEqual([]);
+  });
+
   it('of the HTTP interface: of leader and executor only types', () => {
     const forbidden = ({ own, target, typeOnly }: Import) =>
       own && !/^(http|shared)\//.test(target) && !(typeOnly && /^(leader|executor)\//.test(target));

@@ -121,6 +121,8 @@ export class Entry {
       await this.reach(this.goal, state.session);
     } catch (error) {
       this.doubt = true;
+      // it may be what is missing
+      this.parentMade = false;
       this.complain(messageOf(error), (text) => log.warn(text));
     }
     this.writing = undefined;
