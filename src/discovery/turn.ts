@@ -1,0 +1,89 @@
+/**
+ * Turns: those who choose a server of a label do so one after the other, in the order in which they came, so that each
+ * sees the choices of all before it. Everybody watches only the one ahead of it.
+ *
+ * Invariant: whoever removes its turn in the transaction that acts upon what it read was the first in the queue until then,
+ * whatever became of its connection in between. A turn that is not used is taken away by the next in the queue after
+ * `TURN_MS`: a process that hangs delays the others by no more, and begins anew at the end of the queue.
+ */
+import { type Clock, delay } from '../shared/clock.ts';
+import { isStoreError, type Store } from '../shared/store.ts';
+import { turnPrefix, turnsAmong } from './client-entry.ts';
+
+export interface QueueOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The znode, which must exist, whose children the turns are. */
+  readonly parent: string;
+  /** A UUID: turns with it are this process's own. */
+  readonly who: string;
+}
+
+/** How long a turn may take: it takes some round trips, so this is for a process that hangs, or is gone. */
+export const TURN_MS = 2_000;
+
+/** `names`: all children of the parent when it became this one's turn. */
+export interface MyTurn {
+  readonly path: string;
+  readonly number: number;
+  readonly names: readonly string[];
+}
+
+/** Resolves when it is this process's turn; rejects as the store does, and with the signal's reason. */
+export async function takeTurn(options: QueueOptions, signal: AbortSignal): Promise<MyTurn> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { store, parent, who } = options;
+    const path = await store.create(`${parent}/${turnPrefix(who)}`, Buffer.alloc(0), 'ephemeral-sequential');
+    const turn = await untilFirst(options, path, signal);
+    if (turn) return turn;
+  }
+}
+
+/** Undefined when the turn is there no more: taken away, or lost with its session. */
+async function untilFirst(options: QueueOptions, path: string, signal: AbortSignal): Promise<MyTurn | undefined> {
+  const { store, parent, who } = options;
+  const own = path.slice(parent.length + 1);
+  for (;;) {
+    signal.throwIfAborted();
+    const names = (await store.children(parent)) ?? [];
+    const turns = turnsAmong(names);
+    const at = turns.findIndex(({ name }) => name === own);
+    const mine = turns[at];
+    if (!mine) return undefined;
+    // one whose making was not answered: nobody would ever use it
+    const strays = turns.filter((turn) => turn.who === who && turn !== mine);
+    for (const stray of strays) await removeIfThere(store, `${parent}/${stray.name}`);
+    if (strays.length > 0) continue;
+    const ahead = turns[at - 1];
+    if (!ahead) return { path, number: mine.number, names };
+    const isGone = await untilGone(options, `${parent}/${ahead.name}`, signal);
+    if (!isGone && at === 1) await removeIfThere(store, `${parent}/${ahead.name}`);
+  }
+}
+
+/** Removes a znode that may be gone already. */
+export async function removeIfThere(store: Store, path: string): Promise<void> {
+  try {
+    await store.remove(path);
+  } catch (error) {
+    if (!isStoreError(error, 'no-node')) throw error;
+  }
+}
+
+/** True as soon as the znode is seen to be gone, false when it is still there after `TURN_MS`. */
+async function untilGone({ store, clock }: QueueOptions, path: string, signal: AbortSignal): Promise<boolean> {
+  const gone = new AbortController();
+  const watch = store.watch(path, (node) => {
+    if (!node) gone.abort();
+  });
+  try {
+    await delay(clock, TURN_MS, AbortSignal.any([signal, gone.signal]));
+    return false;
+  } catch {
+    signal.throwIfAborted();
+    return true;
+  } finally {
+    watch.close();
+  }
+}
