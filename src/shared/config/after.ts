@@ -30,7 +30,7 @@ export function checkAfter(
     }
   }
   for (const { names, path } of cycles(waits)) {
-    findings.problem(path, `${names.join(' waits for ')}: none of them could ever start; remove one of these`);
+    findings.problem(path, `${chain(names)}: none of them could ever start; remove one of these`);
   }
 }
 
@@ -66,6 +66,12 @@ function runs(service: Service): boolean {
     case 'multi':
       return Object.values(service.instances).some((count) => count > 0);
   }
+}
+
+/** `a waits for b waits for a`, without the middle of a long one. */
+function chain(names: readonly string[]): string {
+  const shown = names.length > 8 ? [...names.slice(0, 6), '…', ...names.slice(-1)] : names;
+  return shown.join(' waits for ');
 }
 
 interface Cycle {

@@ -10,9 +10,10 @@ import { describe, refusal } from './values.ts';
 /** Together, in UTF-16 code units: far below what Linux takes (execve(2)), far above what anybody writes into a line. */
 const MAX_LENGTH = 16 * 1024;
 const ALLOWED = 'write a program and its arguments, as a text or as a list of words';
+const HALF = `has a quote or a backslash without its other half; write "it's" in double quotes, or a list of words`;
 /** Programs that make of such words what a person expects. */
 const SHELL = /(^|\/)(sh|bash|dash|ash|zsh|ksh|busybox|env|ssh)$/;
-const OPERATOR = /^([|&;<>]+|[0-9&]>.*|[<>]+[&0-9].*)$/;
+const OPERATOR = /^([|&;]+$|[0-9&]?[<>])/;
 const VARIABLE = /\$([A-Za-z_]\w*|\{\w+\}|\()/;
 
 /** Splits as a POSIX shell does, as far as quotes and backslashes go; variables, pipes and patterns stay as they are. */
@@ -21,11 +22,9 @@ export function splitCommand(text: string): Read<Command> {
     return fromWords(split(text));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { ok: false, problem: 'has a quote or a backslash without its other half; write '.concat(FORMS) };
+    return { ok: false, problem: HALF };
   }
 }
-
-const FORMS = '"it\'s" in double quotes, or a list of words';
 
 function fromWords(words: readonly string[]): Read<Command> {
   const [program, ...args] = words;

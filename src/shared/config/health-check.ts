@@ -1,4 +1,5 @@
 /** `check:` of a service → how the health of its instances is found out. */
+import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import type { HealthCheck, Probe, Service } from '../model.ts';
 import { isHostName, isUnitName, unitsOf } from '../names.ts';
@@ -112,7 +113,8 @@ function filled(
     return false;
   }
   for (const instance of instancesOf(service)) {
-    const text = written.replaceAll('{host}', 'h').replaceAll('{address}', 'h').replaceAll('{instance}', instance);
+    const key = encodeURIComponent(instance);
+    const text = written.replaceAll('{host}', 'h').replaceAll('{address}', 'h').replaceAll('{instance}', key);
     const wrong = problem(text);
     if (wrong === undefined) continue;
     const where = written.includes('{instance}') ? ` for the instance ${quote(instance)}` : '';
@@ -133,12 +135,10 @@ function urlProblem(url: string): string | undefined {
 }
 
 function addressProblem(address: string): string | undefined {
-  const [host = '', port, more] = address.split(':');
-  if (more !== undefined || address.includes('['))
-    return 'which is not HOST:PORT; IPv6 addresses are not supported here, write a host name that resolves to it';
-  if (!isHostName(host)) return 'which is not HOST:PORT; write {address}:5432, say';
-  if (port === undefined || readPort(port) === undefined) return 'which has no port from 1 to 65535 after its colon';
-  return undefined;
+  const parts = /^(?:\[(?<v6>[^\]]*)\]|(?<host>[^:]*)):(?<port>.*)$/.exec(address)?.groups;
+  const { v6, host = '', port = '' } = parts ?? {};
+  if (!(v6 === undefined ? isHostName(host) : isIPv6(v6))) return 'which is not HOST:PORT; write {address}:5432, say';
+  return readPort(port) === undefined ? 'which has no port from 1 to 65535 after its colon' : undefined;
 }
 
 function warnOfPlaceholders(words: readonly string[], path: Path, findings: Findings): void {

@@ -80,10 +80,8 @@ function readFilter(
   const { host, label, role } = raw;
   if (host != null && !isHostName(host))
     findings.problem([...path, 'host'], `filter.host is ${quote(host)}, which cannot be the name of a host`);
-  for (const [key, value] of Object.entries({ label, role })) {
-    if (value != null && !isLabel(value))
-      findings.problem([...path, key], `filter.${key} is ${quote(value)}, which cannot be a ${key}: ${LABEL_RULE}`);
-  }
+  if (label != null && !isLabel(label))
+    findings.problem([...path, 'label'], `filter.label is ${quote(label)}, which cannot be a label: ${LABEL_RULE}`);
   const service = readServiceName(raw.service, known, [...path, 'service'], findings);
   return {
     ...(host != null && { host }),

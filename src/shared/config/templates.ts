@@ -2,7 +2,7 @@
 import { isAbsolute, normalize } from 'node:path/posix';
 import * as z from 'zod';
 import type { Command, HostSelector, Template } from '../model.ts';
-import { isUnitName } from '../names.ts';
+import { isServiceName, isUnitName } from '../names.ts';
 import { command, warnOfShell } from './commands.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
@@ -120,7 +120,7 @@ function readReload(raw: z.infer<typeof reloadShape>, path: Path, findings: Find
   if (unit == null) {
     if (!findings.present([...path, 'exec'])) findings.problem(path, `reload is empty; write ${RELOAD}`);
   } else if (!isUnitName(unit)) {
-    const near = isUnitName(`${unit}.service`) ? `did you mean ${unit}.service?` : `write ${RELOAD}`;
+    const near = isServiceName(unit) && !unit.includes('.') ? `did you mean ${unit}.service?` : `write ${RELOAD}`;
     findings.problem(path, `reload is ${quote(unit)}; ${near}`);
   } else if (unit === ITSELF) {
     findings.problem(path, 'reload is the daemon itself, which needs none; write another unit');

@@ -1,0 +1,37 @@
+/** Reads configurations for tests: what they say, and what is said of them. */
+import { type Config, type ConfigProblem, renderProblem } from '../../../src/shared/config/config.ts';
+import { parseConfig } from '../../../src/shared/config/parse-config.ts';
+import type { Service, Spec } from '../../../src/shared/model.ts';
+
+const HEAD = 'zookeeper: {quorum: zk1}\n';
+
+/** `source` below a line with a quorum; services are missing where it starts with another key. */
+function whole(source: string): string {
+  const services = source.startsWith('- ') ? 'services:\n' : source.startsWith('services:') ? '' : 'services: []\n';
+  return `${HEAD}${services}${source}`;
+}
+
+const lines = (all: readonly ConfigProblem[]): string[] => all.map((problem) => renderProblem('c.yml', problem));
+
+function accept(source: string): { config: Config; warnings: readonly ConfigProblem[] } {
+  const parsed = parseConfig(whole(source), 'c.yml', 'w1');
+  if (!parsed.ok) throw new Error(lines(parsed.problems).join('\n'));
+  return parsed;
+}
+
+/** Of a list of services when it starts with a dash; a service's first line is the third. */
+export const spec = (source: string): Spec => accept(source).config.spec;
+export const digest = (source: string): string => accept(source).config.specDigest;
+export const warnings = (source: string): string[] => lines(accept(source).warnings);
+
+export function problems(source: string): string[] {
+  const parsed = parseConfig(whole(source), 'c.yml', 'w1');
+  return parsed.ok ? [] : lines(parsed.problems);
+}
+
+/** The first service, written as `- {name: a, count: 1, KEYS}`, or with other keys than `count: 1`. */
+export function service(keys: string, placement = 'count: 1'): Service {
+  const [first] = spec(`- {name: a, ${placement}, ${keys}}`).services;
+  if (first === undefined) throw new Error('there is no service');
+  return first;
+}
