@@ -48,7 +48,7 @@ export type JobOutcome =
   | { readonly kind: 'deadline' }
   | { readonly kind: 'disconnected' };
 
-/** A one-shot transient service, for prestart scripts. */
+/** A one-shot transient service: a prestart script, or a hook's program. */
 export interface TransientCommand {
   readonly unit: string;
   readonly description: string;
@@ -57,6 +57,12 @@ export interface TransientCommand {
   /** systemd kills it after this long. */
   readonly timeoutMs: number;
   readonly environment: Readonly<Record<string, string>>;
+  /** Absolute path of the file that is its standard input; default: it has none. */
+  readonly inputFile?: string;
+  /** Fields that each line of its output has in the journal. */
+  readonly journalFields?: Readonly<Record<string, string>>;
+  /** What it may take at most; default: what systemd gives any service. */
+  readonly limits?: { readonly tasks: number; readonly memoryBytes: number; readonly cpuWeight: number };
 }
 
 /**

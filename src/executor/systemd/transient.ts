@@ -26,8 +26,24 @@ export function transientUnit(command: TransientCommand): unknown[] {
     ['Environment', variant('as', environment)],
     ['TimeoutStartUSec', variant('t', microseconds(command.timeoutMs))],
     ['TimeoutStopUSec', variant('t', microseconds(STOP_TIMEOUT_MS))],
+    ...optionalProperties(command),
   ];
   return [command.unit, 'fail', properties, []];
+}
+
+function optionalProperties({ inputFile, journalFields, limits }: TransientCommand): unknown[] {
+  const properties: unknown[] = [];
+  if (inputFile !== undefined) properties.push(['StandardInputFile', variant('s', inputFile)]);
+  if (journalFields !== undefined) {
+    const fields = Object.entries(journalFields).map(([name, value]) => [...Buffer.from(`${name}=${value}`)]);
+    properties.push(['LogExtraFields', variant('aay', fields)]);
+  }
+  if (limits !== undefined) {
+    properties.push(['TasksMax', variant('t', BigInt(limits.tasks))]);
+    properties.push(['MemoryMax', variant('t', BigInt(limits.memoryBytes))]);
+    properties.push(['CPUWeight', variant('t', BigInt(limits.cpuWeight))]);
+  }
+  return properties;
 }
 
 /** How long the start job of a transient service may take: its own limits, and then some for a busy systemd. */
