@@ -447,6 +447,19 @@ describe('each mistake is reported at its place, with what is allowed', () => {
     expect(problems(source)).toEqual(expected);
   });
 
+  test('a mistake within a list hides none of the others', () => {
+    expect(problems("- {name: a, count: 1, after: ['']}\n- {name: b}").map((line) => line.slice(0, 32))).toEqual([
+      'c.yml:3:31: after.0.service is a',
+      'c.yml:4:4: the type of this serv',
+    ]);
+  });
+
+  test('a key cannot become the server of a URL', () => {
+    expect(problems("- {name: a, instances: {'u@h': 1}, check: {http: 'http://{instance}/'}}")).toEqual([
+      `c.yml:3:50: check.http is http://{instance}/, ${URL_RULE} for the instance u@h`,
+    ]);
+  });
+
   test('a check with a mistake is a check all the same: nothing else is said of its absence', () => {
     expect(
       problems('- {name: a, count: 1, check: {http: [x]}, start: {until: healthy}, discovery: {only_healthy: no}}'),
