@@ -71,6 +71,9 @@ const PURE = [
   'executor/diff.ts',
   'executor/report.ts',
   'executor/unit-events.ts',
+  'health/fill.ts',
+  'health/health-state.ts',
+  'health/restart-limit.ts',
   'leader/assignments.ts',
   'leader/brake.ts',
   'leader/hand-over.ts',
@@ -162,7 +165,12 @@ describe('imports', () => {
   });
 
   it('of the executor: nothing of the leader, nor of what stands above both', () => {
-    expect(breaches(/^executor\//, ({ own, target }) => own && !/^(executor|shared)\//.test(target))).toEqual([]);
+    const forbidden = ({ own, target }: Import) => own && !/^(executor|health|shared)\//.test(target);
+    expect(breaches(/^executor\//, forbidden)).toEqual([]);
+  });
+
+  it('of health: nothing but shared', () => {
+    expect(breaches(/^health\//, ({ own, target }) => own && !/^(health|shared)\//.test(target))).toEqual([]);
   });
 
   it('of discovery: nothing but shared, so that commands and daemon can use it alike', () => {

@@ -1,6 +1,6 @@
 /** What the executor tells the leader: `observed/<host>`, from what systemd said. Pure. */
 import { isDown } from '../shared/active-state.ts';
-import type { Failure, Observed, ObservedUnit, Version } from '../shared/model.ts';
+import type { Failure, Health, Observed, ObservedUnit, Version } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
@@ -20,7 +20,12 @@ export interface ReportInput {
   readonly ending: ReadonlySet<string>;
   /** The daemon is stopping, and its units with it. */
   readonly leaving: boolean;
+  /** Of units with a check. */
+  readonly health: ReadonlyMap<string, Health>;
 }
+
+/** What all probes together may say in one report, bytes: hundreds of unhealthy units must not make it too large to be written. */
+const MAX_OUTPUTS_BYTES = 128 * 1_024;
 
 /** Every unit that is desired, not idle, or cannot run here; sorted by unit. */
 export function report(input: ReportInput): Observed {
@@ -32,7 +37,15 @@ export function report(input: ReportInput): Observed {
     const active = input.ending.has(state.unit) && isDown(state.active) ? 'deactivating' : state.active;
     if (active === 'inactive' && !failure && !input.desired.has(state.unit)) continue;
     const waiting = input.waiting.get(state.unit);
-    units.push({ ...state, active, ...(failure && { failure }), ...(waiting !== undefined && { waiting }) });
+    // a unit that is on its way down has none: what the last probe said is of a run that is over
+    const health = active === 'active' || active === 'reloading' ? input.health.get(state.unit) : undefined;
+    units.push({
+      ...state,
+      active,
+      ...(failure && { failure }),
+      ...(waiting !== undefined && { waiting }),
+      ...(health && { health }),
+    });
   }
   units.sort((a, b) => compare(a.unit, b.unit));
   const { epoch, generation } = input.applied;
@@ -43,8 +56,19 @@ export function report(input: ReportInput): Observed {
     generation,
     ...(refused !== undefined && { refused }),
     ...(leaving && { leaving }),
-    units,
+    units: withoutLateOutputs(units),
   };
+}
+
+/** What probes said is left out where it would be too much. */
+function withoutLateOutputs(units: readonly ObservedUnit[]): ObservedUnit[] {
+  let left = MAX_OUTPUTS_BYTES;
+  return units.map((unit) => {
+    if (unit.health?.output === undefined) return unit;
+    const { output, ...health } = unit.health;
+    left -= Buffer.byteLength(output);
+    return left >= 0 ? unit : { ...unit, health };
+  });
 }
 
 /** Why a unit cannot run here, if so. A unit that runs has no failure, whatever its unit file looks like by now. */

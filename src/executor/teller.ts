@@ -1,11 +1,12 @@
 /** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
 import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
 import type { ExecutorMetrics, ExecutorOptions } from './executor.ts';
+import type { HealthWatch } from './health-watch.ts';
 import type { Orders } from './orders.ts';
 import type { Publisher } from './publisher.ts';
 import { report } from './report.ts';
 import type { StopFailures } from './stop-failures.ts';
-import { failureEvents, type UnitEvents } from './unit-events.ts';
+import { failureEvents, healthEvents, type UnitEvents } from './unit-events.ts';
 import type { UnitJobs } from './unit-jobs.ts';
 import type { UnitTable } from './unit-table.ts';
 
@@ -16,6 +17,7 @@ export interface TellerOptions {
   readonly jobs: UnitJobs;
   readonly stopFailures: StopFailures;
   readonly publisher: Publisher;
+  readonly health: HealthWatch;
   readonly metrics: ExecutorMetrics;
   readonly events: UnitEvents;
   /** As in `ExecutorOptions`. */
@@ -63,11 +65,13 @@ export class Teller {
       stopping: new Set([...jobs.stopping, ...stopFailures.undecided]),
       ending: this.ending(units, leaving),
       leaving,
+      health: this.options.health.reported,
     });
     this.latestReport = now;
     if (orders.desired) onReport(now, units);
     publisher.publish(now);
     for (const event of failureEvents(before, now, desired)) events.record(event);
+    for (const event of healthEvents(before, now)) events.record(event);
   }
 
   private count(desired: ReadonlySet<string>): void {

@@ -5,9 +5,9 @@ import type { Observed, ObservedUnit } from '../shared/model.ts';
 export interface UnitEvent {
   /**
    * `started`, `stopped`: by us, and done. `adopted`: it ran already and is ours from now on. `failed`: it cannot run here.
-   * `cleared`: it may run here again. `ended`: it ended by itself, in good order. `drift`: a person started or stopped it.
+   * `cleared`: it may run here again. `unhealthy`: its check fails, `healthy`: no more. `ended`: it ended by itself, in good order. `drift`: a person started or stopped it.
    */
-  readonly kind: 'started' | 'stopped' | 'adopted' | 'failed' | 'cleared' | 'ended' | 'drift';
+  readonly kind: 'started' | 'stopped' | 'adopted' | 'failed' | 'cleared' | 'unhealthy' | 'healthy' | 'ended' | 'drift';
   readonly unit: string;
   /** Where it is known. */
   readonly service?: string;
@@ -52,6 +52,19 @@ export function failureEvents(
     events.push({ kind: 'cleared', unit, reason: runs ? 'started' : 'reset', why });
   }
   return events;
+}
+
+/** Units that became unhealthy, or healthy again, between two reports. */
+export function healthEvents(before: Observed | undefined, now: Observed): readonly UnitEvent[] {
+  const earlier = new Map(before?.units.map(({ unit, health }) => [unit, health?.state]));
+  return now.units.flatMap(({ unit, health }): UnitEvent[] => {
+    const known = earlier.get(unit);
+    if (health?.state === 'unhealthy' && known !== 'unhealthy')
+      return [{ kind: 'unhealthy', unit, reason: 'check', why: health.output ?? 'its check fails' }];
+    if (health?.state === 'healthy' && known === 'unhealthy')
+      return [{ kind: 'healthy', unit, reason: 'check', why: 'its check succeeds again' }];
+    return [];
+  });
 }
 
 function tellable({ unit, failure }: ObservedUnit, desired: ReadonlySet<string>): ObservedUnit['failure'] {

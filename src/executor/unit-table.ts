@@ -82,6 +82,12 @@ export class UnitTable {
     }
   }
 
+  /** When it became active, ms of the clock; undefined while it is not. A reload of it changes nothing. */
+  activeSince(unit: string): number | undefined {
+    const active = this.states.get(unit)?.active;
+    return active === 'active' || active === 'reloading' ? this.runs.get(unit)?.activeSince : undefined;
+  }
+
   isOurs(unit: string): boolean {
     return this.memory.get(unit)?.ours ?? false;
   }
@@ -140,7 +146,7 @@ export class UnitTable {
     this.states.set(next.unit, next);
     const memory = this.memory.get(next.unit) ?? NO_MEMORY;
     if (next.active === 'active') {
-      if (known?.active !== 'active') this.becameActive(next.unit, memory);
+      if (known?.active !== 'active') this.becameActive(next.unit, memory, known?.active === 'reloading');
       return;
     }
     if (busy) return;
@@ -149,8 +155,10 @@ export class UnitTable {
     if (next.active === 'inactive' && known && known.active !== 'inactive' && memory.ours) this.ended(next.unit);
   }
 
-  private becameActive(unit: string, memory: UnitMemory): void {
-    this.runs.set(unit, { activeSince: this.clock.now(), ends: this.runs.get(unit)?.ends ?? 0 });
+  private becameActive(unit: string, memory: UnitMemory, reloaded: boolean): void {
+    const run = this.runs.get(unit);
+    const since = reloaded ? run?.activeSince : undefined;
+    this.runs.set(unit, { activeSince: since ?? this.clock.now(), ends: run?.ends ?? 0 });
     const cured = memory.failure !== undefined;
     if (memory.ours || cured) this.remember(unit, { failure: undefined, ran: memory.ours, stoppedByHand: false });
   }

@@ -20,6 +20,8 @@ const VERB: Readonly<Record<EventKind, (event: HistoryEvent) => string>> = {
   adopted: () => 'was adopted',
   failed: () => 'failed',
   cleared: () => 'may run here again',
+  unhealthy: () => 'is unhealthy',
+  healthy: () => 'is healthy again',
   ended: () => 'ended by itself',
   drift: () => 'was touched by hand',
   'events-dropped': () => 'events were dropped',
@@ -28,6 +30,7 @@ const VERB: Readonly<Record<EventKind, (event: HistoryEvent) => string>> = {
 /** What a person should look at. */
 const WARNINGS: ReadonlySet<string> = new Set([
   'failed',
+  'unhealthy',
   'drift',
   'member-lost',
   'brake-engaged',

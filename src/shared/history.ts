@@ -28,6 +28,8 @@ export const EVENT_KINDS = [
   'adopted',
   'failed',
   'cleared',
+  'unhealthy',
+  'healthy',
   'ended',
   'drift',
   // happened to the history itself

@@ -21,6 +21,7 @@ function input(states: readonly UnitState[], change: Partial<ReportInput> = {}):
     stopping: new Set(),
     ending: new Set(),
     leaving: false,
+    health: new Map(),
     ...change,
   };
 }
@@ -49,6 +50,25 @@ describe('a report', () => {
       'wanted.service',
       'z.service',
     ]);
+  });
+
+  it('tells the health of what runs, and of nothing else', () => {
+    const health = new Map([['a.service', { state: 'unhealthy', output: 'HTTP 503' } as const]]);
+    const shown = (active: ActiveState) => report(input([state('a.service', active)], { health })).units[0]?.health;
+    expect(shown('active')).toEqual({ state: 'unhealthy', output: 'HTTP 503' });
+    expect(shown('reloading')).toEqual({ state: 'unhealthy', output: 'HTTP 503' });
+    expect(shown('deactivating')).toBeUndefined();
+    expect(shown('failed')).toBeUndefined();
+  });
+
+  it('stays small enough to be written, whatever hundreds of probes say', () => {
+    const many = Array.from({ length: 800 }, (_, index) => state(`u${index}.service`, 'active'));
+    const output = '€'.repeat(341);
+    const health = new Map(many.map(({ unit }) => [unit, { state: 'unhealthy', output } as const]));
+    const told = report(input(many, { health })).units;
+    expect(told.every((unit) => unit.health?.state === 'unhealthy')).toBe(true);
+    expect(told.filter((unit) => unit.health?.output !== undefined)).toHaveLength(128);
+    expect(Buffer.byteLength(JSON.stringify(told))).toBeLessThan(300 * 1_024);
   });
 
   it('leaves units out that are neither desired, nor declared, nor ours', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { failureEvents } from '../../src/executor/unit-events.ts';
+import { failureEvents, healthEvents } from '../../src/executor/unit-events.ts';
 import type { ActiveState, Failure, Observed, ObservedUnit } from '../../src/shared/model.ts';
 
 function unit(name: string, active: ActiveState, kind?: Failure['kind']): ObservedUnit {
@@ -44,5 +44,24 @@ describe('a failure', () => {
       'a.service failed masked: it is masked',
     ]);
     expect(told(now, report())).toEqual(['b.service cleared reset: its failure was cleared (reset-failed or reload)']);
+  });
+});
+
+describe('a change of health', () => {
+  const health = (state: 'starting' | 'healthy' | 'unhealthy', output?: string) =>
+    report({ ...unit('a', 'active'), health: { state, ...(output !== undefined && { output }) } });
+  const kinds = (before: Observed | undefined, now: Observed) =>
+    healthEvents(before, now).map(({ kind, why }) => `${kind}: ${why}`);
+
+  it('is told when it gets bad, once, and when it is good again', () => {
+    expect(kinds(health('healthy'), health('unhealthy', 'HTTP 503'))).toEqual(['unhealthy: HTTP 503']);
+    expect(kinds(health('unhealthy', 'HTTP 503'), health('unhealthy', 'HTTP 500'))).toEqual([]);
+    expect(kinds(health('unhealthy'), health('healthy'))).toEqual(['healthy: its check succeeds again']);
+  });
+
+  it('is told when it was bad when the daemon started, but not that a start went well', () => {
+    expect(kinds(undefined, health('unhealthy'))).toEqual(['unhealthy: its check fails']);
+    expect(kinds(health('starting'), health('healthy'))).toEqual([]);
+    expect(kinds(undefined, health('starting'))).toEqual([]);
   });
 });

@@ -1,0 +1,73 @@
+/** Probes one run of one instance again and again, one probe at a time, until it is closed. */
+import { type Clock, delay } from '../shared/clock.ts';
+import type { HealthCheck } from '../shared/model.ts';
+import { look, type Progress, STARTING } from './health-state.ts';
+import type { ProbeResult } from './probe.ts';
+import type { Turns } from './turns.ts';
+
+export interface CheckerOptions {
+  readonly check: HealthCheck;
+  /** When the instance became active, ms of `clock`. */
+  readonly activeSince: number;
+  /** Before the first probe, ms. */
+  readonly firstAfterMs: number;
+  /** What is known already, where the check of a run was changed; default: nothing. */
+  readonly from?: Progress;
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly probe: (timeoutMs: number, signal: AbortSignal) => Promise<ProbeResult>;
+  readonly onLooked: (progress: Progress) => void;
+}
+
+/** Bounds of what a check asks for, ms: what is read from ZooKeeper must not become a busy loop, or a timer that overflows. */
+const SHORTEST_MS = 100;
+const LONGEST_MS = 86_400_000;
+
+export class Checker {
+  private current: Progress;
+  private readonly abort = new AbortController();
+
+  constructor(private readonly options: CheckerOptions) {
+    this.current = options.from ?? STARTING;
+    void this.run();
+  }
+
+  get progress(): Progress {
+    return this.current;
+  }
+
+  /** No result counts any more; a probe under way is given up. */
+  close(): void {
+    this.abort.abort(new Error('no longer checked'));
+  }
+
+  private async run(): Promise<void> {
+    const { check, clock, turns, firstAfterMs, activeSince, probe, onLooked } = this.options;
+    const { signal } = this.abort;
+    const timeoutMs = bounded(check.timeoutMs);
+    let pauseMs = firstAfterMs;
+    for (;;) {
+      if (!(await pause(clock, pauseMs, signal))) return;
+      const result = await turns.run(() => probe(timeoutMs, signal), signal);
+      if (result === undefined || signal.aborted) return;
+      const failure = result.ok ? undefined : result.output;
+      this.current = look(this.current, { failure, at: clock.now(), activeSince }, check);
+      onLooked(this.current);
+      pauseMs = bounded(check.intervalMs);
+    }
+  }
+}
+
+function bounded(ms: number): number {
+  return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, ms));
+}
+
+/** False when the signal was aborted. */
+async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await delay(clock, ms, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
