@@ -1,5 +1,8 @@
-// Bundles the command and daemon into one file. usage: build.mjs [--outfile FILE] [--version VERSION]; default dist/cli.js, package.json's
-import { chmodSync, readFileSync } from 'node:fs';
+// Bundles the command and daemon into one file, and the client library with its types into another.
+// usage: build.mjs [--outfile FILE] [--version VERSION]; default dist/cli.js, package.json's. With a file, only the command.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -29,14 +32,20 @@ const withoutUnusedBuiltins = {
   },
 };
 
-await build({
+/** What both have in common. */
+const options = {
   absWorkingDir: root,
-  entryPoints: ['src/cli.ts'],
-  outfile,
   bundle: true,
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  logLevel: 'warning',
+};
+
+await build({
+  ...options,
+  entryPoints: ['src/cli.ts'],
+  outfile,
   // dbus-next asks for both in a try block, and does without.
   external: ['usocket', 'x11'],
   alias: absent([
@@ -54,6 +63,23 @@ await build({
   sourcemap: 'external',
   banner: { js: '#!/usr/bin/env node' },
   define: { 'process.env.SERVICEWATCHER_VERSION': JSON.stringify(version) },
-  logLevel: 'warning',
 });
 chmodSync(outfile, 0o755);
+if (values.outfile === undefined) await buildClient();
+
+async function buildClient() {
+  await build({ ...options, entryPoints: ['src/client.ts'], outfile: join(root, 'dist/client.js') });
+  // types of what it exports, which name no other module's: one file is enough
+  const folder = mkdtempSync(join(tmpdir(), 'servicewatcher-types-'));
+  try {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const args = ['-p', 'scripts/client.tsconfig.json', '--outDir', folder];
+    const { stdout } = spawnSync(process.execPath, [tsc, ...args], { cwd: root, encoding: 'utf8' });
+    // whether all types agree is for `npm run lint` to say
+    const types = join(folder, 'client.d.ts');
+    if (!existsSync(types)) throw new Error(`the types of the client library cannot be made:\n${stdout}`);
+    copyFileSync(types, join(root, 'dist/client.d.ts'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -1,5 +1,8 @@
 /** The command line: what is asked for, and which file under `cli/` does it. */
 import { Command, CommanderError } from 'commander';
+import type { HostsOptions } from './cli/hosts.ts';
+import type { PickOptions } from './cli/pick.ts';
+import { toWatchText, type WatchFlags } from './cli/watch-flags.ts';
 import { messageOf } from './shared/error-text.ts';
 
 const DEFAULT_CONFIG = '/etc/servicewatcher/config.yml';
@@ -107,6 +110,55 @@ command('release-lease', 'end a startup lease that this id holds (exit 1: anothe
   .action(async (options: Common & { readonly label: string; readonly serviceId: string }) => {
     const { releaseLeaseCommand } = await import('./cli/release-lease.ts');
     exitWith(await releaseLeaseCommand(options.config, options));
+  });
+
+command(
+  'pick',
+  'choose the least-loaded live server of a label; with --hold or a command this client counts as long as it lives (exit 1: no server)',
+)
+  .argument('[command...]', 'run with a server, restarted with another; {address}, {host}, {port} are replaced')
+  .requiredOption('--label <name>', 'what the servers are registered as')
+  .requiredOption('--client <id>', 'who counts; the same id again takes the place of the earlier one')
+  .option('--hold', 'print the address, and each that takes its place, until interrupted', false)
+  .option(
+    '--wait [duration]',
+    'how long to wait for a first server; default: not at all, for ever with --hold or a command',
+  )
+  .option('--signal <name>', 'send this to the command when it has another server, instead of restarting it')
+  .action(async (words: string[], options: Common & Omit<PickOptions, 'json'>) => {
+    const { pick } = await import('./cli/pick.ts');
+    exitWith(await pick(options.config, options, words));
+  });
+
+command('hosts', 'print the addresses of what is registered under a label (exit 1: nothing is)')
+  .requiredOption('--label <name>', 'the label')
+  .option('--port <port>', 'add it to each address')
+  .option('--healthy', 'only those whose check says so', false)
+  .option('--role <role>', 'only those of this role')
+  .option('--wait [seconds]', 'until there is one, so long at most')
+  .action(async (options: Common & Omit<HostsOptions, 'json'>) => {
+    const { hosts } = await import('./cli/hosts.ts');
+    exitWith(await hosts(options.config, options));
+  });
+
+command('watch', 'register something as long as it is healthy, until interrupted')
+  .option('--label <name>', 'what others look for')
+  .option('--service-id <id>', 'its name, unique for the label on this host')
+  .option('--monitor-url <url>', 'healthy: it answers 2xx')
+  .option('--tcp <host:port>', 'healthy: it accepts connections')
+  .option('--exec <command...>', 'healthy: it exits with 0; one text is split into words')
+  .option('--interval <time>', 'a failure shows within it (default: 5s)')
+  .option('--timeout <time>', 'a probe without an answer by then has failed (default: 2s)')
+  .option('--healthy-after <times>', 'successes in a row before it is registered (default: 1)')
+  .option('--unhealthy-after <times>', 'failures in a row before it is not any more (default: 1)')
+  .option('--host-ip <address>', "where others reach it (default: this host's address)")
+  .option('--service-info <info>', 'published with it: JSON, k=v,k=v or @FILE')
+  .option('--port <port>', 'published with it')
+  .option('--role <role>', 'published with it')
+  .option('--file <file>', 'a YAML list of such checks, instead of one')
+  .action(async ({ config, json, file, ...check }: Common & { readonly file?: string } & WatchFlags) => {
+    const { watch } = await import('./cli/watch.ts');
+    process.exit(await watch(config, { json, ...(file !== undefined && { file }), check: toWatchText(check) }));
   });
 
 command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {

@@ -2,7 +2,7 @@
 import { systemClock } from '../shared/clock.ts';
 import { type Config, renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
-import { createLogger } from '../shared/log.ts';
+import { createLogger, type Logger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { askEnsemble, describeEnsemble } from '../shared/zookeeper/ensemble.ts';
 import { connect } from '../shared/zookeeper/store.ts';
@@ -30,12 +30,20 @@ export function serversOf(config: Config): readonly string[] {
   return servers === 'embedded' ? [EMBEDDED_SERVER] : servers;
 }
 
-/** Runs `work` in a session of its own; answers its exit code, 3 when ZooKeeper cannot be reached, saying which servers. */
-export async function withStore(config: Config, work: (store: Store) => Promise<number>): Promise<number> {
+/**
+ * Runs `work` in a session of its own; answers its exit code, 3 when ZooKeeper cannot be reached, saying which servers.
+ * `log`: told of the session's ups and downs, for work that goes on; without, they are said if it comes to nothing.
+ */
+export async function withStore(
+  config: Config,
+  work: (store: Store) => Promise<number>,
+  options: { readonly log?: Logger } = {},
+): Promise<number> {
   const { chroot, sessionTimeoutMs } = config.zookeeper;
   const addresses = serversOf(config);
   const complaints: string[] = [];
-  const log = createLogger({ write: (line) => complaints.push(line), format: 'terminal', debug: false });
+  const collect = (line: string) => void complaints.push(line);
+  const log = options.log ?? createLogger({ write: collect, format: 'terminal', debug: false });
   const store = connect({ servers: addresses, chroot, sessionTimeoutMs, clock: systemClock, log });
   try {
     if (!(await connected(store))) {
