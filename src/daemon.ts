@@ -2,6 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from './agent.ts';
+import { hookFile } from './discovery/hook-memory.ts';
+import { Hooks } from './discovery/hooks.ts';
+import { HookPrograms } from './executor/hook-programs.ts';
+import { LabelViews } from './discovery/label-views.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
@@ -72,16 +76,23 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     leading: election.leading,
     zookeeperConnected: store.state.kind === 'connected',
     specStale: isStale(),
+    registrations: agent.registrar.registered,
+    hookEvents: hooks.waiting,
   }));
   const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
 
+  let programs: HookPrograms | undefined;
   const agent = new Agent({
     host: host.name,
     machineId,
     store,
     clock,
     log,
-    connectSystemd: (events) => connectSystemd({ ...systemdAt, clock, log, events }),
+    connectSystemd: (events) => {
+      const systemd = connectSystemd({ ...systemdAt, clock, log, events });
+      programs = new HookPrograms(systemd, join(initial.stateDir, 'hooks'));
+      return systemd;
+    },
     memory: memoryFile(join(initial.stateDir, 'units.json'), log),
     prestartFolder: join(initial.stateDir, 'prestart'),
     sessionTimeoutMs,
@@ -94,6 +105,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       return { address, url: `http://${address}:${config.http.port}`, labels: config.host.labels, software };
     },
     onJoined: () => {
+      if (!hasJoined) void startHooks();
       hasJoined = true;
       readyIfAll();
     },
@@ -104,6 +116,21 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     },
   });
   const { executor, election, membership } = agent;
+
+  const hooks = new Hooks({
+    host: host.name,
+    labels: () => config.host.labels,
+    store,
+    clock,
+    log,
+    file: hookFile(join(initial.stateDir, 'hooks.json'), log),
+    run: async (run) => (await programs?.run(run)) ?? { kind: 'unknown', why: 'there is no systemd yet' },
+    metrics: metrics.hooks,
+  });
+  const startHooks = async () => {
+    await programs?.clean();
+    await hooks.start();
+  };
 
   const readyIfAll = () => {
     if (hasJoined && executor.systemdConnected) markReady();
@@ -127,11 +154,13 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
     observed: executor.observed,
   });
+  const labels = new LabelViews({ store, clock, log });
   const http = createServer({
     status,
     assignments: () => agent.leader?.assignments,
     findLeader: leaderFinder(store, clock),
     metrics: metrics.registry,
+    discovery: labels,
   });
 
   // first, because a port in use is how a second daemon of the same file on this machine finds out
@@ -156,13 +185,17 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     },
     async stop() {
       specWatch.close();
+      labels.close();
       if ((await endingOf(process.pid, { ...systemdAt, clock, log })) === 'restart') {
-        const madeWay = Promise.allSettled([agent.makeWay(), http.close(), embedded?.stop()]);
+        const madeWay = Promise.allSettled([hooks.close(), agent.makeWay(), http.close(), embedded?.stop()]);
         await Promise.race([madeWay, delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
         return;
       }
       const which = config.onStop === 'stop' ? 'all' : 'once-only';
+      // a run that is under way ends for us, at the latest, when the agent lets go of systemd
+      const hooksEnded = hooks.close();
       if (!(await agent.leave(which, AbortSignal.timeout(STOP_UNITS_MS)))) return;
+      await hooksEnded;
       diagnosis.close();
       await store.close();
       unsubscribe();

@@ -67,13 +67,19 @@ function importers(module: string, which: (each: Import) => boolean = () => true
 
 /** Decisions: plain functions of their inputs. */
 const PURE = [
+  'discovery/hook-match.ts',
+  'discovery/hook-text.ts',
+  'discovery/hook-view.ts',
+  'discovery/select.ts',
   'executor/accept.ts',
   'executor/diff.ts',
   'executor/report.ts',
+  'executor/start-conditions.ts',
   'executor/unit-events.ts',
   'health/fill.ts',
   'health/health-state.ts',
   'health/restart-limit.ts',
+  'leader/after.ts',
   'leader/assignments.ts',
   'leader/brake.ts',
   'leader/hand-over.ts',
@@ -82,7 +88,9 @@ const PURE = [
   'leader/place.ts',
   'leader/placement.ts',
   'leader/placement-events.ts',
+  'leader/place-healthy.ts',
   'leader/plan.ts',
+  'leader/relocation.ts',
   'leader/render.ts',
   'leader/settled.ts',
   'leader/verify.ts',
@@ -97,7 +105,13 @@ const PURE = [
 ];
 const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)\//.test(file);
 /** What a pure file may name only as a type. */
-const TYPES_FOR_PURE = ['executor/systemd.ts', 'shared/history.ts', 'shared/snapshot.ts'];
+const TYPES_FOR_PURE = [
+  'discovery/hook-event.ts',
+  'discovery/registration.ts',
+  'executor/systemd.ts',
+  'shared/history.ts',
+  'shared/snapshot.ts',
+];
 /** What makes the answer depend on more than the input. */
 const IMPURE =
   /\b(Date\.now|new Date|Math\.random|performance\.|setTimeout|setInterval|setImmediate|queueMicrotask|process\.|console\.|Promise|async|await|fetch\()/;
@@ -177,9 +191,11 @@ describe('imports', () => {
     expect(breaches(/^discovery\//, ({ own, target }) => own && !/^(discovery|shared)\//.test(target))).toEqual([]);
   });
 
-  it('of the HTTP interface: of leader and executor only types', () => {
+  it('of the HTTP interface: of leader, executor and discovery only types, and how registrations are written', () => {
     const forbidden = ({ own, target, typeOnly }: Import) =>
-      own && !/^(http|shared)\//.test(target) && !(typeOnly && /^(leader|executor)\//.test(target));
+      own &&
+      !/^(http|shared)\/|^discovery\/select\.ts$/.test(target) &&
+      !(typeOnly && /^(leader|executor|discovery)\//.test(target));
     expect(breaches(/^http\//, forbidden)).toEqual([]);
   });
 

@@ -1,5 +1,6 @@
 /** The metrics of one daemon, in a registry of its own. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { HookMetrics } from '../discovery/hook-runner.ts';
 import type { ExecutorMetrics } from '../executor/executor.ts';
 import type { Assignments } from '../leader/assignments.ts';
 import type { LeaderMetrics } from '../leader/leader.ts';
@@ -13,6 +14,10 @@ export interface DaemonGauges {
   readonly leading: boolean;
   readonly zookeeperConnected: boolean;
   readonly specStale: boolean;
+  /** Events that wait for hooks of this host. */
+  readonly hookEvents: number;
+  /** Units of this host that are registered for others to find. */
+  readonly registrations: number;
 }
 
 export class Metrics {
@@ -48,14 +53,25 @@ export class Metrics {
   private readonly moves = this.counter('moves_total', 'Instances that left a host', ['reason']);
   private readonly drift = this.counter('drift_total', 'Units started or stopped by hand and put right', []);
 
+  private readonly hookRuns = this.counter('hook_runs_total', 'Runs of hooks on this host by how they ended', [
+    'result',
+  ]);
+  private readonly hookLeftOut = this.counter(
+    'hook_events_left_out_total',
+    'Events that hooks of this host were not told of, as too many waited',
+    [],
+  );
+
   constructor(read: () => DaemonGauges) {
-    this.collected('leader', '1 on the leader', () => read().leading);
-    this.collected(
-      'zookeeper_connected',
-      '1 while the ZooKeeper session is confirmed',
-      () => read().zookeeperConnected,
+    this.collected('leader', '1 on the leader', () => Number(read().leading));
+    this.collected('zookeeper_connected', '1 while the ZooKeeper session is confirmed', () =>
+      Number(read().zookeeperConnected),
     );
-    this.collected('spec_stale', "1 when this host's file is not the spec of the cluster", () => read().specStale);
+    this.collected('spec_stale', "1 when this host's file is not the spec of the cluster", () =>
+      Number(read().specStale),
+    );
+    this.collected('hook_queue_length', 'Events that wait for hooks of this host', () => read().hookEvents);
+    this.collected('registrations', 'Units of this host that others find', () => read().registrations);
     this.processMetrics();
   }
 
@@ -80,6 +96,11 @@ export class Metrics {
       this.countUnplaced(assignments);
     },
     converged: (seconds) => this.convergence.observe(seconds),
+  };
+
+  readonly hooks: HookMetrics = {
+    ran: (result) => this.hookRuns.inc({ result }),
+    leftOut: (events) => this.hookLeftOut.inc(events),
   };
 
   /** What only a leader can know is not shown by one that no longer leads. */
@@ -111,13 +132,13 @@ export class Metrics {
     return new Histogram({ name: `servicewatcher_${name}`, help, buckets: [...buckets], registers: this.registers });
   }
 
-  private collected(name: string, help: string, read: () => boolean): void {
+  private collected(name: string, help: string, read: () => number): void {
     new Gauge({
       name: `servicewatcher_${name}`,
       help,
       registers: this.registers,
       collect() {
-        this.set(read() ? 1 : 0);
+        this.set(read());
       },
     });
   }

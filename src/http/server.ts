@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Assignments } from '../leader/assignments.ts';
+import { addDiscovery, type DiscoverySource } from './discovery.ts';
 import { openapi } from './openapi.ts';
 
 /** What `/readyz` and `/status` answer. */
@@ -24,6 +25,7 @@ export interface HttpSources {
   /** Host and URL of the present leader. Rejects when ZooKeeper does not answer. */
   readonly findLeader: () => Promise<{ readonly host: string; readonly url: string } | undefined>;
   readonly metrics: Registry;
+  readonly discovery: DiscoverySource;
 }
 
 /** For a client to send its request; longer is an attempt to hold connections open. */
@@ -75,6 +77,8 @@ export function createServer(sources: HttpSources): FastifyInstance {
     const url = `${leader.url}/assignments`;
     return reply.code(307).header('location', url).send({ leader: leader.host, url });
   });
+
+  addDiscovery(app, sources.discovery);
 
   return app;
 }

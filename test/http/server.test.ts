@@ -37,13 +37,20 @@ function serve(sources: Partial<HttpSources> = {}): void {
     assignments: () => undefined,
     findLeader: async () => undefined,
     metrics: metrics.registry,
+    discovery: { labels: async () => [], read: async () => [], follow: () => () => {} },
     ...sources,
   });
 }
 
 beforeEach(() => {
   status = STATUS;
-  metrics = new Metrics(() => ({ leading: true, zookeeperConnected: true, specStale: false }));
+  metrics = new Metrics(() => ({
+    leading: true,
+    zookeeperConnected: true,
+    specStale: false,
+    hookEvents: 0,
+    registrations: 0,
+  }));
 });
 afterEach(() => app.close());
 

@@ -1,0 +1,120 @@
+/**
+ * Streams of server-sent events: the whole list first, then each change of it, as `event: set` with the registration and
+ * `event: remove` with its id. A client that reads slowly gets fewer, larger steps; one that does not read at all is
+ * hung up on. Bounded in number.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Registration } from '../discovery/registration.ts';
+import { changesBetween, type Selection, select } from '../discovery/select.ts';
+import type { DiscoverySource } from './discovery.ts';
+
+/** Each holds a connection and the list that it sent last. */
+const MAX_STREAMS = 100;
+/** So that proxies, and clients, know that the other side lives. */
+const HEARTBEAT_MS = 15_000;
+
+export class EventStreams {
+  private readonly streams = new Set<EventStream>();
+
+  constructor(private readonly source: Pick<DiscoverySource, 'read' | 'follow'>) {}
+
+  get full(): boolean {
+    return this.streams.size >= MAX_STREAMS;
+  }
+
+  /** Answers with a stream on `response`, which is this one's from now on. */
+  open(label: string, selection: Selection, response: ServerResponse): void {
+    const stream = new EventStream(this.source, label, selection, response, () => this.streams.delete(stream));
+    this.streams.add(stream);
+  }
+
+  close(): void {
+    for (const stream of this.streams) stream.end();
+  }
+}
+
+class EventStream {
+  private sent: readonly Registration[] | undefined;
+  /** The client has not taken what was written before. */
+  private full = false;
+  /** It has not since the last heartbeat. */
+  private wasFull = false;
+  private sending = false;
+  private again = false;
+  private readonly unfollow: () => void;
+  private readonly heart: NodeJS.Timeout;
+
+  constructor(
+    private readonly source: Pick<DiscoverySource, 'read' | 'follow'>,
+    private readonly label: string,
+    private readonly selection: Selection,
+    private readonly response: ServerResponse,
+    private readonly onEnd: () => void,
+  ) {
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    });
+    response.on('close', () => this.end());
+    response.on('error', () => this.end());
+    response.on('drain', () => {
+      this.full = false;
+      void this.send();
+    });
+    this.unfollow = source.follow(label, () => void this.send());
+    this.heart = setInterval(() => this.beat(), HEARTBEAT_MS);
+    void this.send();
+  }
+
+  end(): void {
+    clearInterval(this.heart);
+    this.unfollow();
+    this.response.end();
+    this.onEnd();
+  }
+
+  private beat(): void {
+    if (this.full && this.wasFull) {
+      this.response.destroy();
+      return;
+    }
+    this.wasFull = this.full;
+    if (!this.full) this.write(': alive\n\n');
+  }
+
+  /** Brings the client from what was sent last to what is so now. */
+  private async send(): Promise<void> {
+    this.again = true;
+    if (this.sending) return;
+    this.sending = true;
+    while (this.again && !this.full && !this.response.writableEnded) {
+      this.again = false;
+      const all = await this.source.read(this.label).catch(() => undefined);
+      // silence is not news
+      if (all) this.step(select(all, this.selection));
+    }
+    this.sending = false;
+  }
+
+  private step(now: readonly Registration[]): void {
+    const before = this.sent;
+    this.sent = now;
+    if (!before) {
+      this.write(event('list', now));
+      return;
+    }
+    const { set, removed } = changesBetween(before, now);
+    const text = [...removed.map((id) => event('remove', { id })), ...set.map((entry) => event('set', entry))].join('');
+    if (text !== '') this.write(text);
+  }
+
+  private write(text: string): void {
+    if (!this.response.writableEnded) this.full = !this.response.write(text);
+  }
+}
+
+/** JSON has no raw newlines, so each event is one line of data. */
+function event(name: string, data: unknown): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
