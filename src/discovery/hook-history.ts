@@ -27,6 +27,8 @@ const GATHER_PER_MEMBER_MS = 1;
 const RETRY_MS = 1_000;
 /** Batches that are read and told together. */
 const AT_ONCE = 100;
+/** Before the first batch, whose number is 0. */
+const NONE = -1;
 const RINGS: readonly Ring[] = ['leader', 'host'];
 
 export interface UnitEventsOptions {
@@ -94,10 +96,10 @@ export class UnitEvents {
     if (!node) return;
     const history = String(node.czxid);
     const all = inOrder(names);
-    const newest = sequenceOf(all.at(-1) ?? '0') || 0;
-    this.position ??= { history, number: newest };
+    const last = all.at(-1);
+    this.position ??= { history, number: last === undefined ? NONE : sequenceOf(last) };
     // another history than the one that was read: nothing of it was told
-    const after = this.position.history === history ? this.position.number : -1;
+    const after = this.position.history === history ? this.position.number : NONE;
     const fresh = all.filter((name) => sequenceOf(name) > after);
     this.warnOfGap(all, after);
     for (let first = 0; first === 0 || first < fresh.length; first += AT_ONCE) {
@@ -105,7 +107,8 @@ export class UnitEvents {
       const { events, problems } = await new HistoryReader(store).read(some);
       if (this.closed) return;
       for (const problem of problems) log.error(`${problem}; hooks are not told of it`);
-      this.position = { history, number: Math.max(after, sequenceOf(some.at(-1) ?? '') || after) };
+      const end = some.at(-1);
+      this.position = { history, number: end === undefined ? after : sequenceOf(end) };
       this.options.onRead(
         events.flatMap((event) => this.toldOf(event)),
         this.position,
@@ -118,7 +121,7 @@ export class UnitEvents {
     for (const ring of RINGS) {
       const names = ringOf(ring, all);
       const oldest = sequenceOf(names[0] ?? '');
-      if (after < 0 || names.length < KEPT || !(oldest > after)) continue;
+      if (after === NONE || names.length < KEPT || !(oldest > after)) continue;
       this.options.log.warn(
         `hooks are not told of all that happened to units: the history no longer holds up to ${oldest - after - 1} batches of events that were not read`,
         { event: 'hook-left-out', ring },

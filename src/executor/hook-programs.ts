@@ -47,10 +47,10 @@ export class HookPrograms {
     private readonly folder: string,
   ) {}
 
-  /** Removes input that a killed daemon left behind. */
+  /** Removes input that a killed daemon left behind. Never rejects. */
   async clean(): Promise<void> {
     const left = await readdir(this.folder).catch(() => []);
-    await Promise.all(left.map((file) => rm(join(this.folder, file), { force: true })));
+    await Promise.allSettled(left.map((file) => rm(join(this.folder, file), { force: true })));
   }
 
   /** Runs the program to its end, which comes also when this daemon ends first. Its input is gone when this resolves. */
