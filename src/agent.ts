@@ -4,6 +4,7 @@
  * rule of its own.
  */
 import { Registrar } from './discovery/registrar.ts';
+import { StartQueue } from './discovery/start-queue.ts';
 import { Executor, type ExecutorOptions } from './executor/executor.ts';
 import { UnitHistory } from './executor/unit-history.ts';
 import { Election, type Leadership } from './leader/election.ts';
@@ -23,7 +24,7 @@ export interface AgentFile {
 }
 
 export interface AgentOptions
-  extends Omit<ExecutorOptions, 'events' | 'metrics' | 'onReport'>,
+  extends Omit<ExecutorOptions, 'events' | 'metrics' | 'onReport' | 'address' | 'turns' | 'isRegistered'>,
     Pick<LeaderOptions, 'reactionMs' | 'boundaryMs'> {
   readonly machineId: string;
   readonly executorMetrics: ExecutorOptions['metrics'];
@@ -45,6 +46,7 @@ export class Agent {
   readonly election: Election;
   readonly membership: Membership;
   readonly registrar: Registrar;
+  private readonly starts: StartQueue;
   /** While this host leads. */
   leader: Leader | undefined;
   private readonly history: UnitHistory;
@@ -54,11 +56,16 @@ export class Agent {
   constructor(private readonly options: AgentOptions) {
     const { host, machineId, store, clock, log, executorMetrics: metrics } = options;
     this.history = new UnitHistory({ host, store, clock, log, mayWrite: () => this.membership.joined });
-    this.registrar = new Registrar({ host, store, clock, log, address: () => options.describe().address });
+    const onChange = () => this.executor.look();
+    this.registrar = new Registrar({ host, store, clock, log, address: () => options.describe().address, onChange });
+    this.starts = new StartQueue({ host, store, clock, log, onChange });
     this.executor = new Executor({
       ...options,
       metrics,
       events: this.history,
+      address: () => options.describe().address,
+      turns: this.starts,
+      isRegistered: (unit) => this.registrar.isRegistered(unit),
       onReport: (report, desired) => this.registrar.update(desired, report),
     });
     this.election = new Election({ store, host, machineId, clock, log, onLeading: (term) => this.lead(term) });
@@ -70,6 +77,7 @@ export class Agent {
       elect: (earlier) => this.election.join(earlier),
       onJoined: async (continuous) => {
         this.registrar.joined();
+        this.starts.joined();
         this.executor.joined(continuous);
         await this.propose('start');
         options.onJoined();
@@ -77,6 +85,7 @@ export class Agent {
       onInterrupted: () => {
         this.executor.left();
         this.registrar.left();
+        this.starts.left();
       },
       onNameTaken: options.onNameTaken,
     });
@@ -119,6 +128,7 @@ export class Agent {
     await this.membership.close();
     await this.executor.close();
     await this.registrar.close();
+    await this.starts.close();
     await this.history.close();
     this.unsubscribe();
     return true;
@@ -133,6 +143,7 @@ export class Agent {
       this.membership.close(),
       this.executor.close(),
       this.registrar.close(),
+      this.starts.close(),
     ]);
     await this.history.close();
   }

@@ -34,6 +34,8 @@ export interface EntryOptions {
    * took the place of what this very entry had registered.
    */
   readonly isOurs: (found: Registration | undefined, had: boolean) => boolean;
+  /** It is registered, or what is registered is another value. */
+  readonly onWritten?: () => void;
   /** Others hold the place: nothing is written until they leave it. */
   readonly onHeld?: (by: Registration | undefined) => void;
 }
@@ -150,6 +152,7 @@ export class Entry {
     this.writing = data;
     if (!(await this.writeAtOnce(data)) && !(await this.claim(data, session))) return;
     this.written = { session, data, inherited };
+    this.options.onWritten?.();
     this.had = session;
     this.doubt = false;
     this.watch ??= this.options.store.watch(this.path, (node) => this.onSeen(node));

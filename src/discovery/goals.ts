@@ -15,6 +15,7 @@ export interface GoalsInput {
 export interface Place {
   readonly label: string;
   readonly id: string;
+  readonly unit: string;
   readonly goal: Goal;
 }
 
@@ -52,7 +53,7 @@ export function registrationGoals({ host, address, desired, observed }: GoalsInp
     });
     const leaves = observed.leaving || unit.withdrawn;
     const goal = leaves ? GONE : goalOf(unit, discovery, units.get(unit.unit), register);
-    places.set(registrationPath(label, id), { label, id, goal });
+    places.set(registrationPath(label, id), { label, id, unit: unit.unit, goal });
   }
   return { places, problems };
 }

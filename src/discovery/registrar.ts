@@ -17,11 +17,15 @@ export interface RegistrarOptions {
   readonly log: Logger;
   /** Where others reach this host. */
   readonly address: () => string;
+  /** What `isRegistered` answers for some unit has changed. */
+  readonly onChange?: () => void;
 }
 
 export class Registrar {
   /** Path of the znode → its entry. */
   private readonly entries = new Map<string, Entry>();
+  /** Unit that is to be registered → path of its znode. */
+  private pathOf: ReadonlyMap<string, string> = new Map();
   private readonly told = new Set<string>();
   private readonly unsubscribe: () => void;
   /** Session in which the host's membership is confirmed. */
@@ -42,6 +46,9 @@ export class Registrar {
     if (this.closed) return;
     const { host, address, log } = this.options;
     const { places, problems } = registrationGoals({ host, address: address(), desired, observed });
+    this.pathOf = new Map(
+      [...places].flatMap(([path, { unit, goal }]) => (goal.kind === 'gone' ? [] : [[unit, path]])),
+    );
     for (const [path, entry] of this.entries) {
       if (places.has(path)) continue;
       entry.want({ kind: 'gone' });
@@ -68,6 +75,11 @@ export class Registrar {
     this.joinedIn = undefined;
   }
 
+  /** It is registered at the moment, in the present session. */
+  isRegistered(unit: string): boolean {
+    return this.entries.get(this.pathOf.get(unit) ?? '')?.registered ?? false;
+  }
+
   /** How many of this host's units are registered at the moment. */
   get registered(): number {
     return [...this.entries.values()].filter((entry) => entry.registered).length;
@@ -85,8 +97,9 @@ export class Registrar {
   }
 
   private open(path: string, label: string, id: string): Entry {
-    const { host, store, clock, log } = this.options;
+    const { host, store, clock, log, onChange } = this.options;
     const entry = new Entry({
+      ...(onChange && { onWritten: onChange }),
       store,
       clock,
       log,

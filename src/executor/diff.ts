@@ -5,6 +5,7 @@
  */
 import type { Desired, DesiredUnit, Failure } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import { type StartConditions, serviceAhead, turnAhead } from './start-conditions.ts';
 import type { UnitState } from './systemd.ts';
 
 /** What the executor remembers about one unit. Kept on disk: `ours` and `startedWith`. */
@@ -43,10 +44,13 @@ export interface DiffInput {
   readonly cleared: ReadonlySet<string>;
   /** Units with `isolation: stop` as they were known last: they count while `desired` is not known. */
   readonly runOnce: ReadonlySet<string>;
+  /** Units that run but are to be started anew, because their check asks for it. */
+  readonly restart: ReadonlySet<string>;
+  readonly starts: StartConditions;
 }
 
 export type StartReason = 'placed' | 'exited' | 'stopped-by-hand';
-export type StopReason = 'not-placed' | 'started-by-hand' | 'values-changed' | 'isolated';
+export type StopReason = 'not-placed' | 'started-by-hand' | 'values-changed' | 'isolated' | 'unhealthy';
 
 export type Action =
   | { readonly kind: 'adopt'; readonly unit: string; readonly desired: DesiredUnit }
@@ -61,6 +65,8 @@ export interface Diff {
   readonly waiting: ReadonlyMap<string, string>;
   /** Earliest time at which a waiting unit may be started; undefined: nothing waits for time. */
   readonly wakeAt: number | undefined;
+  /** Units with `start` that wait for nothing but their turn, or are started in it. */
+  readonly turnsWanted: ReadonlySet<string>;
 }
 
 /** One string for a set of values, to compare them by; the order of the references in the script does not count. */
@@ -84,8 +90,9 @@ export function missingValues(unit: DesiredUnit): string[] {
 export function diff(input: DiffInput): Diff {
   const actions: Action[] = [];
   const waiting = new Map<string, string>();
+  const turnsWanted = new Set<string>();
   let wakeAt: number | undefined;
-  if (!input.desired) return { actions: input.isolated ? decideBlind(input) : actions, waiting, wakeAt };
+  if (!input.desired) return { actions: input.isolated ? decideBlind(input) : actions, waiting, wakeAt, turnsWanted };
 
   const desired = new Map(input.desired.units.map((unit) => [unit.unit, unit]));
   for (const unit of concerned(input, desired)) {
@@ -99,9 +106,11 @@ export function diff(input: DiffInput): Diff {
       continue;
     }
     const cutOff = input.isolated && wanted.isolation === 'stop';
-    const decision = cutOff
+    const due = cutOff
       ? decideCutOff(unit, state)
-      : cleared(decideWanted(wanted, state, memory, input.now), input);
+      : cleared(restarted(decideWanted(wanted, state, memory, input.now), wanted, state, input), input);
+    if (due.kind === 'start' && wanted.start) turnsWanted.add(unit);
+    const decision = inTurn(due, input);
     if (decision.kind === 'wait') {
       waiting.set(unit, decision.why);
       if (decision.until !== undefined) wakeAt = Math.min(wakeAt ?? decision.until, decision.until);
@@ -109,7 +118,7 @@ export function diff(input: DiffInput): Diff {
       actions.push(decision);
     }
   }
-  return { actions, waiting, wakeAt };
+  return { actions, waiting, wakeAt, turnsWanted };
 }
 
 /** Cut off since before this process started: what is ours and may run once only is stopped, all else is left alone. */
@@ -164,11 +173,31 @@ function decideWanted(desired: DesiredUnit, state: UnitState | undefined, memory
   }
 }
 
-/** Holds back the start of a unit that may run on one host only as long as it is not certain that this is the one. */
+/**
+ * Holds back the start of a unit that comes after others, and of one that may run on one host only as long as it is not
+ * certain that this is the one.
+ */
 function cleared(decision: Decision, input: DiffInput): Decision {
-  if (decision.kind !== 'start' || decision.desired.isolation === 'keep' || input.cleared.has(decision.unit))
-    return decision;
+  if (decision.kind !== 'start') return decision;
+  const ahead = serviceAhead(decision.desired, input.starts);
+  if (ahead !== undefined) return { kind: 'wait', why: ahead };
+  if (decision.desired.isolation === 'keep' || input.cleared.has(decision.unit)) return decision;
   return { kind: 'wait', why: 'it is not yet certain that it runs nowhere else (isolation: stop)' };
+}
+
+/** Holds back the start of a unit whose turn it is not. */
+function inTurn(decision: Decision, input: DiffInput): Decision {
+  const ahead = decision.kind === 'start' ? turnAhead(decision.desired, input.starts) : undefined;
+  return ahead === undefined ? decision : { kind: 'wait', why: ahead };
+}
+
+/** Stops an unhealthy unit that is to be started anew, if nothing holds back that start. */
+function restarted(decision: Decision, wanted: DesiredUnit, state: UnitState | undefined, input: DiffInput): Decision {
+  const { unit, isolation } = wanted;
+  if (decision.kind !== 'nothing' || state?.active !== 'active' || !input.restart.has(unit)) return decision;
+  if (isolation === 'stop' && !input.cleared.has(unit)) return decision;
+  if (serviceAhead(wanted, input.starts) !== undefined) return decision;
+  return missingValues(wanted).length > 0 ? decision : { kind: 'stop', unit, reason: 'unhealthy' };
 }
 
 /** A unit that must not run here while it may run elsewhere. */

@@ -2,6 +2,7 @@
  * The dumb half: watches this host's own desired state and systemd, and closes the difference. It decides nothing:
  * `diff()` does, from what this file keeps together; `UnitJobs` carries it out, `Publisher` tells the leader.
  */
+import type { MonitorOptions } from '../health/monitor.ts';
 import { isDown } from '../shared/active-state.ts';
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
@@ -9,16 +10,19 @@ import { Loop } from '../shared/loop.ts';
 import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
 import { type Action, type Diff, diff, valuesKey } from './diff.ts';
+import { HealthWatch } from './health-watch.ts';
 import { Lease } from './lease.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { Orders } from './orders.ts';
 import { Prestart } from './prestart.ts';
 import { Publisher } from './publisher.ts';
+import { servicesUp } from './start-conditions.ts';
 import { StopFailures } from './stop-failures.ts';
 import { Survey } from './survey.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';
 import { Teller } from './teller.ts';
+import { TurnKeeper, type Turns } from './turns.ts';
 import type { UnitEvents } from './unit-events.ts';
 import { UnitJobs } from './unit-jobs.ts';
 import { UnitTable } from './unit-table.ts';
@@ -45,6 +49,14 @@ export interface ExecutorOptions {
   readonly sessionTimeoutMs: number;
   /** Called each time systemd can be talked to (again). */
   readonly onSystemdConnected: () => void;
+  /** Where others reach this host, for checks that name it. */
+  readonly address: () => string;
+  /** How a check is made; default: really. */
+  readonly probe?: MonitorOptions['probe'];
+  /** Tells by `look` when the turn of a unit has come, or is lost. */
+  readonly turns: Turns;
+  /** A unit of this host is registered for others to find; when that changes, `look` is called. */
+  readonly isRegistered: (unit: string) => boolean;
   /** Called with each report, and what it obeys, right before it is published; not while no order is known. */
   readonly onReport: (report: Observed, desired: readonly DesiredUnit[]) => void;
 }
@@ -66,6 +78,11 @@ export class Executor {
   private readonly lease: Lease;
   private readonly stopFailures: StopFailures;
   private readonly teller: Teller;
+  private readonly health: HealthWatch;
+
+  private readonly turns: TurnKeeper;
+  /** What `after` with `same-host` needs. */
+  private runningHere = NONE;
 
   private last: Diff | undefined;
   private ended = false;
@@ -122,6 +139,8 @@ export class Executor {
       resetIfStopped: (unit) => this.jobs.resetIfStopped(unit),
       onChange: () => this.loop.trigger(),
     });
+    this.health = new HealthWatch({ ...options, onChange: () => this.loop.trigger() });
+    this.turns = new TurnKeeper(options);
     this.surveyor = new Survey(this.systemd, this.table, log);
     this.prestart = new Prestart(this.systemd, options.prestartFolder, host);
     this.jobs = new UnitJobs({
@@ -132,6 +151,7 @@ export class Executor {
       log,
       events: options.events,
       stillDesired: (unit, scriptHasRun) => this.stillDesired(unit, scriptHasRun),
+      inTurn: (unit) => this.turns.mayAsk(unit),
       onChange: () => this.loop.trigger(),
       onDrift: (unit) => options.metrics.drift(unit),
       saved: () => {
@@ -147,6 +167,7 @@ export class Executor {
       jobs: this.jobs,
       stopFailures: this.stopFailures,
       publisher: this.publisher,
+      health: this.health,
       metrics: options.metrics,
       events: options.events,
       onReport: options.onReport,
@@ -179,6 +200,11 @@ export class Executor {
     this.publisher.disable();
   }
 
+  /** Something that is found out elsewhere has changed: whose turn it is, what is registered. */
+  look(): void {
+    this.loop.trigger();
+  }
+
   get systemdConnected(): boolean {
     return this.systemd.connected;
   }
@@ -205,6 +231,7 @@ export class Executor {
   async stopUnits(which: 'all' | 'once-only', signal: AbortSignal): Promise<readonly string[]> {
     this.ended = true;
     this.leaving = which === 'all';
+    this.turns.end();
     this.loop.trigger();
     await this.learnStates(signal);
     const once = this.heldOnce();
@@ -246,6 +273,7 @@ export class Executor {
   /** Ends all activity; units are left as they are. */
   async close(): Promise<void> {
     this.ended = true;
+    this.health.close();
     this.orders.close();
     this.lease.end();
     await this.loop.stop();
@@ -294,14 +322,28 @@ export class Executor {
     this.lease.renew();
     const unseen = this.lease.isolated ? this.orders.runOnce : NONE;
     this.stopFailures.look(this.table.states.values(), unseen, this.jobs.busy);
+    this.health.follow(this.orders.desired?.units ?? [], this.table);
     const decision = this.decide();
     // without systemd nothing can be done, and what is known of it may be outdated
-    if (this.systemd.connected) for (const action of decision.actions) this.jobs.dispatch(action);
+    if (this.systemd.connected) for (const action of decision.actions) this.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
     const starts = this.systemd.connected && decision.actions.some(isStartAtOnce);
     if (!starts) this.saveApplied();
     this.tell(decision);
+    this.orderStarts(decision);
     if (decision.actions.length > 0) this.options.metrics.reconciled((this.options.clock.now() - begun) / 1000);
+  }
+
+  /** What follows from the newest report for what is to be started in order. */
+  private orderStarts(decision: Diff): void {
+    const units = this.orders.desired?.units ?? [];
+    const report = this.teller.latest;
+    // where nothing can be started nobody is kept waiting
+    const wanted = this.systemd.connected ? decision.turnsWanted : NONE;
+    this.turns.update({ wanted, actions: decision.actions }, units, report, this.jobs.busy);
+    const runningHere = servicesUp(units, report?.units ?? []);
+    if ([...runningHere].join() !== [...this.runningHere].join()) this.loop.trigger();
+    this.runningHere = runningHere;
   }
 
   /** What is told to be obeyed must be so after a restart, too. */
@@ -326,13 +368,33 @@ export class Executor {
       isolated: this.lease.isolated,
       cleared: this.lease.cleared,
       runOnce: this.orders.runOnce,
+      restart: this.health.due,
+      starts: {
+        turns: this.turns.states(this.orders.desired?.units ?? []),
+        runningHere: this.runningHere,
+        stale: !this.orders.fresh,
+      },
     });
     this.last = decision;
     return decision;
   }
 
+  private dispatch(action: Action): void {
+    if (action.kind === 'stop' && action.reason === 'unhealthy') this.health.restarting(action.unit);
+    this.jobs.dispatch(action);
+  }
+
   private tell({ waiting }: Diff): void {
-    this.teller.tell({ waiting, leaving: this.leaving, doubt: this.doubt(), complete: this.surveyor.complete });
+    const doubt = this.doubt() ?? this.stale(waiting);
+    this.teller.tell({ waiting, leaving: this.leaving, doubt, complete: this.surveyor.complete });
+  }
+
+  /** Why the leader must write the order anew before units that come after others are started by it. */
+  private stale(waiting: Diff['waiting']): string | undefined {
+    const isMeant = ({ unit, after }: DesiredUnit) =>
+      waiting.has(unit) && after?.some(({ where }) => where === 'anywhere');
+    if (this.orders.fresh || !this.orders.desired?.units.some(isMeant)) return undefined;
+    return 'it may have been written long ago, and units wait for services of other hosts (after)';
   }
 
   /** Why the leader must write the order anew before units that may run once only are started by it. */
@@ -354,7 +416,8 @@ export class Executor {
   }
 
   private nextTick(): number {
-    const wakeAt = this.last?.wakeAt;
+    const wakes = [this.last?.wakeAt, this.health.wakeAt, this.turns.wakeAt].filter((at) => at !== undefined);
+    const wakeAt = wakes.length === 0 ? undefined : Math.min(...wakes);
     const tick = this.tickMs();
     // once it has ended no pass decides anything any more: a wait that is over would be over for ever
     return wakeAt === undefined || this.ended ? tick : Math.max(0, Math.min(tick, wakeAt - this.options.clock.now()));

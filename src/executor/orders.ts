@@ -26,6 +26,8 @@ export class Orders {
   applied: Version = { epoch: 0, generation: 0 };
   /** Why the newest desired state is not obeyed, if so. */
   refused: string | undefined;
+  /** The desired state was written since this process began to read. */
+  fresh = false;
   private recalledOnce = NONE;
   /** Units that were told to run once only here, until they are told otherwise. */
   private readonly everOnce = new Set<string>();
@@ -81,7 +83,8 @@ export class Orders {
   }
 
   private onDesired(node: Znode | undefined): void {
-    if (this.unread.delete('desired')) this.events.onChange();
+    const isFirst = this.unread.delete('desired');
+    if (isFirst) this.events.onChange();
     if (!node) {
       // a znode that is gone says nothing about what shall run: the last order stands until the leader writes another
       if (this.desired || this.applied.epoch > 0) this.refuse(`${desiredPath(this.host)} was removed`);
@@ -104,6 +107,7 @@ export class Orders {
       return;
     }
     this.desired = decoded.value;
+    this.fresh = !isFirst;
     for (const { unit, isolation } of decoded.value.units) {
       if (isolation === 'stop') this.everOnce.add(unit);
       else this.everOnce.delete(unit);

@@ -32,6 +32,8 @@ export interface UnitJobsDependencies {
   readonly events: UnitEvents;
   /** True while the unit is still desired here in just this form; once its script has run the script does not count. */
   readonly stillDesired: (desired: DesiredUnit, scriptHasRun: boolean) => boolean;
+  /** False when the turn in which its start was begun is lost. */
+  readonly inTurn: (desired: DesiredUnit) => boolean;
   /** Something about a unit changed: a pass is due. */
   readonly onChange: () => void;
   readonly onDrift: (unit: string) => void;
@@ -181,7 +183,7 @@ export class UnitJobs {
     if (!this.deps.stillDesired(desired, false)) return;
     table.starting(unit, valuesKey(desired));
     await this.deps.saved();
-    if (!this.deps.stillDesired(desired, false)) return;
+    if (!this.deps.stillDesired(desired, false) || !this.deps.inTurn(desired)) return;
     log.info(`starting ${unit}: ${startWords[reason]}`, { unit, service: desired.service });
     attempt.asked = true;
     const outcome = await systemd.start(unit, JOB_DEADLINE_MS, signal);
@@ -287,6 +289,7 @@ const stopWords: Record<StopCause, string> = {
   'not-placed': 'it is not placed here any more',
   'started-by-hand': 'it was started by hand and is not placed here',
   'values-changed': 'the hosts named in its prestart script changed; it is started again at once',
+  unhealthy: 'its check says that it is unhealthy; it is started again at once',
   isolated: 'this host is cut off from ZooKeeper and others may soon run it (isolation: stop)',
   superseded: 'it is not wanted any more in the form in which it was being started',
   leaving: 'the daemon of this host is stopping',

@@ -9,6 +9,7 @@ import { Loop } from '../shared/loop.ts';
 import type { Desired, Spec, SpecRecord } from '../shared/model.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
+import { withWaits } from './after.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
 import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
@@ -165,9 +166,11 @@ export class Leader {
 
   private handOver(writer: DesiredWriter, placement: Placement, spec: Spec, roll: Roll): HandOver {
     this.unsure = unsureHosts(this.unsure, roll.hosts, writer.written, this.view.observed.values);
+    const rendered = renderUnits(placement, spec, [...roll.hosts, ...roll.held]);
+    const reports = roll.hosts.flatMap((host) => this.view.observed.values.get(host) ?? []);
     return handOver({
       unsure: this.unsure,
-      wanted: renderUnits(placement, spec, [...roll.hosts, ...roll.held]),
+      wanted: withWaits(rendered, spec, reports),
       written: writer.written,
       observed: this.view.observed.values,
       hosts: roll.views,

@@ -226,6 +226,8 @@ export interface DesiredUnit extends Attachments {
   readonly isolation: Isolation;
   readonly why: Why;
   readonly prestart?: DesiredPrestart;
+  /** Services of `after` (anywhere) that run nowhere, or are healthy nowhere, as this was written; in their order. */
+  readonly waitsFor?: readonly string[];
   /** It is to go to another host, which gets it as soon as this one has stopped it. */
   readonly withdrawn?: boolean;
 }

@@ -75,6 +75,7 @@ const desired = z.object({
       isolation,
       why,
       prestart: z.object({ script: z.string(), values: z.record(z.string(), z.array(host)) }).optional(),
+      waitsFor: z.array(serviceName).optional(),
       withdrawn: z.boolean().optional(),
       ...attachments,
     }),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DiffInput, diff, missingValues, NO_MEMORY, type UnitMemory, valuesKey } from '../../src/executor/diff.ts';
+import type { StartConditions, TurnState } from '../../src/executor/start-conditions.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
 import {
   ACTIVE_STATES,
@@ -33,6 +34,12 @@ function memory(change: Partial<UnitMemory>): UnitMemory {
 
 const prestart = (...hosts: string[]): DesiredPrestart => ({ script: '{instance:c}', values: { c: hosts } });
 
+const start = { atOnce: 1, until: 'active', timeoutMs: 60_000 } as const;
+const after = [
+  { service: 'disk', where: 'same-host' },
+  { service: 'kafka', where: 'anywhere' },
+] as const;
+
 interface Situation {
   readonly desired?: Desired | undefined;
   readonly declared?: readonly string[];
@@ -41,7 +48,11 @@ interface Situation {
   readonly busy?: boolean;
   readonly isolated?: boolean;
   readonly cleared?: boolean;
+  readonly restart?: boolean;
+  readonly starts?: Partial<StartConditions>;
 }
+
+const NO_ORDER: StartConditions = { turns: new Map(), runningHere: new Set(), stale: false };
 
 function input(situation: Situation): DiffInput {
   return {
@@ -54,6 +65,8 @@ function input(situation: Situation): DiffInput {
     isolated: situation.isolated ?? false,
     cleared: new Set(situation.cleared ? [UNIT] : []),
     runOnce: new Set(),
+    restart: new Set(situation.restart ? [UNIT] : []),
+    starts: { ...NO_ORDER, ...situation.starts },
   };
 }
 
@@ -335,6 +348,26 @@ describe('a desired unit', () => {
     expect(running(undefined, prestart())).toBe('nothing');
   });
 
+  it('is restarted when its check asks for it, but only while it runs and could be started', () => {
+    const startedWith = key('w1');
+    const asked = (active: ActiveState, values: DesiredPrestart, change: Partial<Situation> = {}) =>
+      decide({
+        desired: desired(wanted(UNIT, values)),
+        state: state(active),
+        memory: memory({ ours: true, ran: true, ...(startedWith !== undefined && { startedWith }) }),
+        restart: true,
+        ...change,
+      });
+    expect(asked('active', prestart('w1'))).toBe('stop unhealthy');
+    expect(asked('active', prestart('w1'), { restart: false })).toBe('nothing');
+    expect(asked('reloading', prestart('w1'))).toBe('nothing');
+    expect(asked('activating', prestart('w1'))).toBe('nothing');
+    expect(asked('active', prestart())).toBe('nothing');
+    const once = desired({ ...wanted(UNIT, prestart('w1')), isolation: 'stop' });
+    expect(asked('active', prestart('w1'), { desired: once })).toBe('nothing');
+    expect(asked('active', prestart('w1'), { desired: once, cleared: true })).toBe('stop unhealthy');
+  });
+
   it('is not restarted while a value is missing, or when it has none any more', () => {
     expect(running(key('w1'), prestart())).toBe('nothing');
     expect(running(key('w1'), undefined)).toBe('nothing');
@@ -391,8 +424,15 @@ describe('whatever the input', () => {
       unit,
       fc.option(fc.constantFrom(prestart(), prestart('w1'), prestart('w2')), { nil: undefined }),
       fc.constantFrom<Partial<DesiredUnit>[]>({}, {}, { isolation: 'stop' }, { withdrawn: true }),
+      fc.constantFrom<Partial<DesiredUnit>[]>({}, {}, { start }, { after }, { after, waitsFor: ['kafka'], start }),
     )
-    .map(([name, script, change]) => ({ ...wanted(name, script), ...change }));
+    .map(([name, script, change, order]) => ({ ...wanted(name, script), ...change, ...order }));
+  const aTurn = fc.constantFrom<TurnState>({ kind: 'has' }, { kind: 'waits', why: 'others start' });
+  const conditions: fc.Arbitrary<StartConditions> = fc.record({
+    turns: fc.dictionary(unit, aTurn).map((turns) => new Map(Object.entries(turns))),
+    runningHere: fc.constantFrom(new Set<string>(), new Set(['disk'])),
+    stale: fc.boolean(),
+  });
   const anInput: fc.Arbitrary<DiffInput> = fc.record({
     now: fc.constant(NOW),
     desired: fc.option(
@@ -410,6 +450,8 @@ describe('whatever the input', () => {
     isolated: fc.boolean(),
     cleared: fc.uniqueArray(unit).map((units) => new Set(units)),
     runOnce: fc.uniqueArray(unit).map((units) => new Set(units)),
+    restart: fc.uniqueArray(unit).map((units) => new Set(units)),
+    starts: conditions,
   });
 
   it('acts only on units that are desired, declared or ours', () => {
@@ -453,17 +495,118 @@ describe('whatever the input', () => {
     );
   });
 
-  it('stops a desired unit only because its values changed, or because the host is cut off', () => {
+  it('stops a desired unit only because its values changed, its check asks for it, or the host is cut off', () => {
     fc.assert(
       fc.property(anInput, (each) => {
         const desiredHere = new Map(each.desired?.units.filter((one) => !one.withdrawn).map((one) => [one.unit, one]));
         for (const action of diff(each).actions) {
           const one = desiredHere.get(action.unit);
           if (action.kind !== 'stop' || !one) continue;
-          if (action.reason !== 'values-changed')
+          if (action.reason === 'unhealthy') {
+            expect(each.restart).toContain(action.unit);
+            expect(each.states.get(action.unit)?.active).toBe('active');
+            // nothing known may hold back the start that is to follow
+            expect(missingValues(one)).toEqual([]);
+            if (one.isolation === 'stop') expect([...each.cleared]).toContain(action.unit);
+          } else if (action.reason !== 'values-changed')
             expect([action.reason, each.isolated, one.isolation]).toEqual(['isolated', true, 'stop']);
         }
       }),
     );
+  });
+
+  it('does but for starts the same whatever is to be started first, and starts no more because of it', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        // an unhealthy unit is not stopped while its start would wait
+        const input = { ...each, restart: new Set<string>() };
+        const free = input.desired && {
+          ...input.desired,
+          units: input.desired.units.map(({ start: _, after: __, waitsFor: ___, ...rest }) => rest),
+        };
+        const key = (of: DiffInput) => diff(of).actions.map(({ kind, unit }) => `${kind} ${unit}`);
+        const ordered = key(input);
+        const unordered = key({ ...input, desired: free });
+        expect(ordered.filter((line) => !unordered.includes(line))).toEqual([]);
+        for (const line of unordered) if (!line.startsWith('start ')) expect(ordered).toContain(line);
+      }),
+    );
+  });
+
+  it('starts a unit that has a turn to wait for in its turn only, and asks for one when nothing else is in the way', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        const { actions, turnsWanted, waiting } = diff(each);
+        const ordered = new Set(each.desired?.units.flatMap((one) => (one.start ? [one.unit] : [])));
+        const starts = actions.flatMap(({ kind, unit }) => (kind === 'start' && ordered.has(unit) ? [unit] : []));
+        for (const unit of starts) expect(each.starts.turns.get(unit)).toEqual({ kind: 'has' });
+        for (const unit of turnsWanted) expect([waiting.has(unit), starts.includes(unit)]).toContain(true);
+        expect(starts.filter((unit) => !turnsWanted.has(unit))).toEqual([]);
+      }),
+    );
+  });
+});
+
+describe('a unit that is to start after others', () => {
+  const down = { state: state('inactive'), memory: memory({ ours: true }) };
+  const ordered = (change: Partial<DesiredUnit>) => desired({ ...wanted(UNIT), ...change });
+  const here = new Set(['disk']);
+
+  it.each([
+    ['no other is up', {}, { waitsFor: ['kafka'] }, 'wait: it starts after disk, which is not up on this host yet'],
+    [
+      'one is not up anywhere',
+      { runningHere: here },
+      { waitsFor: ['kafka'] },
+      'wait: it starts after kafka, which is not up on any host yet',
+    ],
+    ['all are up', { runningHere: here }, {}, 'start placed'],
+    [
+      'the order is old',
+      { runningHere: here, stale: true },
+      {},
+      'wait: it starts after kafka, and the leader has yet to say whether that is up',
+    ],
+  ] as const)('where %s', (_what, starts, change, expected) => {
+    expect(decide({ ...down, starts, desired: ordered({ after, ...change }) })).toBe(expected);
+  });
+
+  it('runs on when they are down', () => {
+    const running = { state: state('active'), memory: memory({ ours: true, ran: true }) };
+    expect(decide({ ...running, desired: ordered({ after, waitsFor: ['kafka'] }), starts: { stale: true } })).toBe(
+      'nothing',
+    );
+  });
+
+  it('is not started anew for its check while it would have to wait', () => {
+    const running = { state: state('active'), memory: memory({ ours: true, ran: true }), restart: true };
+    expect(decide({ ...running, desired: ordered({ after }) })).toBe('nothing');
+    expect(decide({ ...running, desired: ordered({ after }), starts: { runningHere: here } })).toBe('stop unhealthy');
+  });
+});
+
+describe('a unit that needs a turn to start', () => {
+  const down = { state: state('inactive'), memory: memory({ ours: true }) };
+  const ordered = (change: Partial<DesiredUnit> = {}) => desired({ ...wanted(UNIT), start, ...change });
+  const turns = (turn: TurnState) => ({ turns: new Map([[UNIT, turn]]) });
+  const wants = (situation: Situation) => [...diff(input(situation)).turnsWanted];
+
+  it('waits for it, and says for whom', () => {
+    const situation = { ...down, desired: ordered(), starts: turns({ kind: 'waits', why: 'w2 starts' }) };
+    expect(decide(situation)).toBe('wait: w2 starts');
+    expect(wants(situation)).toEqual([UNIT]);
+  });
+
+  it('is started in it', () => {
+    expect(decide({ ...down, desired: ordered(), starts: turns({ kind: 'has' }) })).toBe('start placed');
+  });
+
+  it('asks for none as long as it waits for something else, or runs', () => {
+    expect(wants({ ...down, memory: memory({ ours: true, notBefore: NOW + 1 }), desired: ordered() })).toEqual([]);
+    expect(wants({ ...down, desired: ordered({ after }) })).toEqual([]);
+    expect(wants({ ...down, desired: ordered({ prestart: prestart() }) })).toEqual([]);
+    expect(wants({ ...down, desired: ordered({ isolation: 'stop' }) })).toEqual([]);
+    expect(wants({ ...down, state: state('active'), desired: ordered() })).toEqual([]);
+    expect(decide({ state: state('active'), desired: ordered() })).toBe('adopt');
   });
 });

@@ -12,6 +12,7 @@ import { PARENTS } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { NO_ORDER } from '../fakes/turns.ts';
 
 const SPEC = specOf(
   { name: 'a', type: 'global', enabled: true, isolation: 'keep' },
@@ -70,6 +71,8 @@ async function boot(
     failedLoopTickMs: 2_000,
     sessionTimeoutMs: 4_000,
     onSystemdConnected: () => {},
+    ...NO_ORDER,
+    address: () => '198.18.0.1',
     onReport: () => {},
   });
   running.push(executor);

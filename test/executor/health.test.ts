@@ -13,6 +13,7 @@ import { PARENTS } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { NO_ORDER } from '../fakes/turns.ts';
 
 const SPEC = specOf(
   { name: 'a', type: 'global', enabled: true, isolation: 'keep' },
@@ -67,6 +68,7 @@ beforeEach(async () => {
     failedLoopTickMs: 2_000,
     sessionTimeoutMs: 4_000,
     onSystemdConnected: () => {},
+    ...NO_ORDER,
     onReport: () => {},
     address: () => '198.18.0.1',
     probe,
