@@ -10,10 +10,11 @@ import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { isStoreError, type Store, type Znode } from '../shared/store.ts';
+import { untilCalled } from '../shared/until-called.ts';
 import { type Claim, claim } from './claim.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
 import { removeIfThere } from './turn.ts';
-import { untilCalled, untilConnected, untilLive } from './until-live.ts';
+import { untilConnected, untilLive } from './until-live.ts';
 
 export interface HoldOptions {
   readonly store: Store;

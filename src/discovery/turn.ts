@@ -6,8 +6,9 @@
  * whatever became of its connection in between. A turn that is not used is taken away by the next in the queue after
  * `TURN_MS`: a process that hangs delays the others by no more, and begins anew at the end of the queue.
  */
-import { type Clock, delay } from '../shared/clock.ts';
+import type { Clock } from '../shared/clock.ts';
 import { isStoreError, type Store } from '../shared/store.ts';
+import { untilCalled } from '../shared/until-called.ts';
 import { turnPrefix, turnsAmong } from './client-entry.ts';
 
 export interface QueueOptions {
@@ -57,7 +58,8 @@ async function untilFirst(options: QueueOptions, path: string, signal: AbortSign
     if (strays.length > 0) continue;
     const ahead = turns[at - 1];
     if (!ahead) return { path, number: mine.number, names };
-    const isGone = await untilGone(options, `${parent}/${ahead.name}`, signal);
+    // the longest that all of those ahead may take: whoever waits looks no more often than it must
+    const isGone = await untilGone(options, `${parent}/${ahead.name}`, at * TURN_MS, signal);
     if (!isGone && at === 1) await removeIfThere(store, `${parent}/${ahead.name}`);
   }
 }
@@ -71,19 +73,18 @@ export async function removeIfThere(store: Store, path: string): Promise<void> {
   }
 }
 
-/** True as soon as the znode is seen to be gone, false when it is still there after `TURN_MS`. */
-async function untilGone({ store, clock }: QueueOptions, path: string, signal: AbortSignal): Promise<boolean> {
-  const gone = new AbortController();
-  const watch = store.watch(path, (node) => {
-    if (!node) gone.abort();
+/** True as soon as the znode is seen to be gone, false when it is still there after `ms`. */
+function untilGone({ store, clock }: QueueOptions, path: string, ms: number, signal: AbortSignal): Promise<boolean> {
+  return untilCalled<boolean>(signal, (done) => {
+    const cancel = clock.after(ms, () => done(false));
+    const watch = store.watch(path, (node) => {
+      if (!node) done(true);
+    });
+    return {
+      close: () => {
+        cancel();
+        watch.close();
+      },
+    };
   });
-  try {
-    await delay(clock, TURN_MS, AbortSignal.any([signal, gone.signal]));
-    return false;
-  } catch {
-    signal.throwIfAborted();
-    return true;
-  } finally {
-    watch.close();
-  }
 }

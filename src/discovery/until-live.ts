@@ -1,7 +1,8 @@
 /** Waiting for a server of a label, and for the connection. */
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Store, Watch } from '../shared/store.ts';
+import type { Store } from '../shared/store.ts';
+import { untilCalled } from '../shared/until-called.ts';
 import { Directory } from './directory.ts';
 import type { Registration } from './registration.ts';
 
@@ -33,33 +34,5 @@ export function untilConnected(store: Store, signal: AbortSignal): Promise<{ ses
     const close = store.onState(look);
     look();
     return { close };
-  });
-}
-
-/**
- * Resolves with what the function that `open` is given is called with first; rejects with the signal's reason. What `open`
- * answers is closed then.
- */
-export function untilCalled<T = void>(signal: AbortSignal, open: (done: (value: T) => void) => Watch): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    let watch: Watch | undefined;
-    let over = false;
-    const end = () => {
-      over = true;
-      signal.removeEventListener('abort', onAbort);
-      watch?.close();
-    };
-    const onAbort = () => {
-      end();
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    watch = open((value) => {
-      if (over) return;
-      end();
-      resolve(value);
-    });
-    if (over) watch.close();
   });
 }

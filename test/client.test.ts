@@ -1,0 +1,247 @@
+/** The client library on a real ZooKeeper. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createPicker, hosts, type Picker, PickerReplacedError, type Server, watchLabel } from '../src/client.ts';
+import { type Client, countClients } from '../src/discovery/choose.ts';
+import { clientsAmong } from '../src/discovery/client-entry.ts';
+import { hold } from '../src/discovery/hold.ts';
+import { encodeRegistration, registrationPath } from '../src/discovery/registration.ts';
+import { systemClock } from '../src/shared/clock.ts';
+import type { Store } from '../src/shared/store.ts';
+import { clientsPath, discoveryPath } from '../src/shared/znodes.ts';
+import { connect } from '../src/shared/zookeeper/store.ts';
+import { MemoryLog } from './fakes/log.ts';
+import { until, untilEqual } from './harness/until.ts';
+import { TestServer } from './harness/zookeeper.ts';
+
+const LABEL = 'mqtt';
+const WAIT = { deadlineMs: 20_000, everyMs: 10 };
+
+let zookeeper: TestServer;
+let chroot: string;
+let store: Store;
+let count = 0;
+const stores: Store[] = [];
+const pickers: Picker[] = [];
+
+beforeAll(async () => {
+  zookeeper = await TestServer.start();
+}, 30_000);
+afterAll(() => zookeeper.stop());
+
+beforeEach(async () => {
+  count += 1;
+  chroot = `/client/${count}`;
+  store = await session();
+  await store.ensure(discoveryPath(LABEL));
+});
+
+afterEach(async () => {
+  await Promise.all(pickers.splice(0).map((picker) => picker.close()));
+  await Promise.all(stores.splice(0).map((each) => each.close()));
+});
+
+const about = () => ({ servers: `127.0.0.1:${zookeeper.port}`, chroot, label: LABEL });
+
+async function session(): Promise<Store> {
+  const servers = [`127.0.0.1:${zookeeper.port}`];
+  const made = connect({ servers, chroot, sessionTimeoutMs: 4_000, clock: systemClock, log: new MemoryLog() });
+  stores.push(made);
+  await until(() => made.state.kind === 'connected', { ...WAIT, what: 'a session' });
+  return made;
+}
+
+async function register(...ids: readonly string[]): Promise<void> {
+  for (const id of ids) await store.create(registrationPath(LABEL, id), registration(id), 'ephemeral');
+}
+
+const registration = (id: string, healthy = true) =>
+  encodeRegistration({
+    ...{ label: LABEL, id, host: id, address: `10.0.0.${id.slice(1)}`, port: 1883 },
+    ...{ healthy, info: { zone: 'a' }, source: 'service' },
+  });
+
+const server = (id: string): Server => ({
+  ...{ id, host: id, address: `10.0.0.${id.slice(1)}`, port: 1883, info: { zone: 'a' } },
+});
+
+function picker(client: string): Picker {
+  const made = createPicker({ ...about(), client });
+  pickers.push(made);
+  return made;
+}
+
+/** The servers that an iteration has come to. */
+function collect(from: AsyncIterable<Server>): { readonly seen: string[]; readonly end: Promise<unknown> } {
+  const seen: string[] = [];
+  const end = (async () => {
+    for await (const { id } of from) seen.push(id);
+    return 'done';
+  })().catch((error: unknown) => error);
+  return { seen, end };
+}
+
+async function counted(): Promise<Client[]> {
+  return clientsAmong((await store.children(clientsPath(LABEL))) ?? []);
+}
+
+const loads = async (...ids: readonly string[]) => {
+  const counts = countClients(await counted());
+  return ids.map((id) => counts.get(id) ?? 0);
+};
+
+describe('a picker', () => {
+  it('has a server, then the next when that is gone, and counts until it is closed', async () => {
+    await register('w1');
+    const mine = picker('c1');
+    const { seen, end } = collect(mine);
+    await untilEqual(() => seen, ['w1'], { ...WAIT, what: 'a server' });
+    expect(mine.current).toEqual(server('w1'));
+    expect(await counted()).toEqual([{ client: 'c1', server: 'w1' }]);
+    await register('w2');
+    await store.remove(registrationPath(LABEL, 'w1'));
+    await untilEqual(() => seen, ['w1', 'w2'], { ...WAIT, what: 'another' });
+    expect(mine.current).toEqual(server('w2'));
+    await mine.close();
+    expect(await counted()).toEqual([]);
+    expect(await end).toBe('done');
+    await mine.close();
+  });
+
+  it('waits for the first server', async () => {
+    const { seen } = collect(picker('c1'));
+    const other = await hosts(about());
+    expect(other).toEqual([]);
+    await register('w1');
+    await untilEqual(() => seen, ['w1'], { ...WAIT, what: 'the first' });
+  });
+
+  it('is closed by its signal', async () => {
+    await register('w1');
+    const abort = new AbortController();
+    const { seen, end } = collect(createPicker({ ...about(), client: 'c1', signal: abort.signal }));
+    await until(() => seen.length > 0, { ...WAIT, what: 'a server' });
+    abort.abort();
+    expect(await end).toBe('done');
+    await untilEqual(counted, [], { ...WAIT, what: 'nobody to count' });
+    expect(await collect(createPicker({ ...about(), client: 'c1', signal: abort.signal })).end).toBe('done');
+  });
+
+  it('ends with an error when another process counts as the same client', async () => {
+    await register('w1');
+    const { seen, end } = collect(picker('c1'));
+    await until(() => seen.length > 0, { ...WAIT, what: 'a server' });
+    const newer = collect(picker('c1'));
+    const error = await end;
+    expect(error).toBeInstanceOf(PickerReplacedError);
+    expect(String(error)).toContain(`process ${process.pid}`);
+    await until(() => newer.seen.length > 0, { ...WAIT, what: 'the newer one to have a server' });
+    expect(await counted()).toHaveLength(1);
+  });
+
+  it('says at once what cannot be used', () => {
+    const bad = [
+      [{ client: 'a/b' }, 'no client'],
+      [{ client: 'c1', label: 'a/b' }, 'no label'],
+      [{ client: 'c1', servers: 'zk1:0' }, 'zk1:0'],
+      [{ client: 'c1', servers: [] }, 'not a server'],
+      [{ client: 'c1', servers: 'embedded' }, '127.0.0.1:2181'],
+      [{ client: 'c1', sessionTimeoutMs: Number.NaN }, 'sessionTimeoutMs'],
+    ] as const;
+    for (const [options, why] of bad) expect(() => createPicker({ ...about(), ...options })).toThrow(why);
+    expect(() => createPicker({ ...about(), client: '' })).toThrow(TypeError);
+  });
+
+  it('keeps its server over the loss of its session', async () => {
+    await register('w1', 'w2');
+    const mine = picker('c1');
+    const { seen } = collect(mine);
+    await until(() => seen.length > 0, { ...WAIT, what: 'a server' });
+    const [before] = await counted();
+    const path = `${clientsPath(LABEL)}/c1=${before?.server}`;
+    const owner = (await store.get(path))?.owner;
+    zookeeper.signal('SIGSTOP');
+    await until(() => store.state.kind === 'suspended', { ...WAIT, what: 'the silence to be noticed' });
+    zookeeper.signal('SIGCONT');
+    await until(() => store.state.kind === 'connected', { ...WAIT, what: 'the connection' });
+    expect((await store.get(path))?.owner).toBe(owner);
+    // as a server does that has not heard of the client for too long
+    await store.remove(path);
+    await until(async () => (await counted()).length === 1, { ...WAIT, what: 'it to count again' });
+    expect(await counted()).toEqual([before]);
+    expect(seen).toHaveLength(1);
+  });
+});
+
+describe('many pickers', () => {
+  it('of 100 that come at once, each with a connection of its own, servers have 33 or 34', async () => {
+    await register('w1', 'w2', 'w3');
+    const start = performance.now();
+    const all = Array.from({ length: 100 }, (_, n) => picker(`c${n}`));
+    await until(() => all.every(({ current }) => current !== undefined), { ...WAIT, what: '100 to have a server' });
+    process.stdout.write(`100 pickers at once: ${Math.round(performance.now() - start)} ms\n`);
+    expect((await loads('w1', 'w2', 'w3')).sort()).toEqual([33, 33, 34]);
+    // a third of them choose again at once
+    const again = performance.now();
+    await store.remove(registrationPath(LABEL, 'w1'));
+    await untilEqual(() => loads('w1', 'w2', 'w3'), [0, 50, 50], { ...WAIT, what: 'all to be elsewhere' });
+    process.stdout.write(`a third of them again: ${Math.round(performance.now() - again)} ms\n`);
+  });
+
+  it('of 1,000 within a minute, all count, and no server has more than one more than another', async () => {
+    const ids = Array.from({ length: 7 }, (_, n) => `w${n + 1}`);
+    await register(...ids);
+    const sessions = await Promise.all(Array.from({ length: 20 }, session));
+    const aborts: AbortController[] = [];
+    const start = performance.now();
+    const chosen = Array.from({ length: 1_000 }, (_, n) => {
+      const own = sessions[n % sessions.length] ?? store;
+      const abort = new AbortController();
+      aborts.push(abort);
+      return new Promise<void>((resolve) => {
+        const one = { store: own, clock: systemClock, log: new MemoryLog(), label: LABEL, client: `c${n}` };
+        hold({ ...one, who: randomUUID(), by: 'the test', onServer: () => resolve() }, abort.signal).catch(() => {});
+      });
+    });
+    await Promise.all(chosen);
+    const ms = performance.now() - start;
+    process.stdout.write(`1,000 clients: ${Math.round(ms)} ms\n`);
+    expect(ms).toBeLessThan(60_000);
+    expect((await loads(...ids)).sort()).toEqual([142, 143, 143, 143, 143, 143, 143]);
+    for (const abort of aborts) abort.abort();
+  }, 90_000);
+});
+
+describe('the servers of a label', () => {
+  it('are the live ones at this moment', async () => {
+    await register('w2', 'w1', 'w3');
+    await store.set(registrationPath(LABEL, 'w3'), registration('w3', false));
+    expect(await hosts(about())).toEqual([server('w1'), server('w2')]);
+  });
+
+  it('are told again whenever they change, until nobody asks', async () => {
+    await register('w1');
+    const seen: string[][] = [];
+    const done = (async () => {
+      for await (const list of watchLabel(about())) {
+        seen.push(list.map(({ id }) => id));
+        if (list.length === 0) break;
+      }
+    })();
+    await untilEqual(() => seen, [['w1']], { ...WAIT, what: 'the first list' });
+    await register('w2');
+    await untilEqual(() => seen.at(-1), ['w1', 'w2'], { ...WAIT, what: 'the second' });
+    await store.remove(registrationPath(LABEL, 'w1'));
+    await store.set(registrationPath(LABEL, 'w2'), registration('w2', false));
+    await done;
+    expect(seen.at(-1)).toEqual([]);
+  });
+
+  it('are not to be had where nobody answers, which is said in time', async () => {
+    await expect(hosts({ ...about(), servers: '127.0.0.1:1', timeoutMs: 300 })).rejects.toThrow(
+      'ZooKeeper did not answer within 300 ms at 127.0.0.1:1',
+    );
+    await expect(hosts({ ...about(), label: '' })).rejects.toThrow(TypeError);
+    await expect(hosts({ ...about(), signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop');
+  });
+});
