@@ -1,5 +1,6 @@
 /** The command line: what is asked for, and which file under `cli/` does it. */
 import { Command, CommanderError } from 'commander';
+import type { DrainOptions, IntentOptions } from './cli/host-intent.ts';
 import type { HostsOptions } from './cli/hosts.ts';
 import type { PickOptions } from './cli/pick.ts';
 import { toWatchText, type WatchFlags } from './cli/watch-flags.ts';
@@ -160,6 +161,42 @@ command('watch', 'register something as long as it is healthy, until interrupted
     const { watch } = await import('./cli/watch.ts');
     process.exit(await watch(config, { json, ...(file !== undefined && { file }), check: toWatchText(check) }));
   });
+
+command('explain', 'say why each instance of a service is where it is, and why other hosts have none')
+  .argument('<name>', 'a service, or one of its units')
+  .action(async (name: string, options: Common) => {
+    const { explain } = await import('./cli/explain.ts');
+    exitWith(await explain(options.config, name, options));
+  });
+
+/** A command about one host. */
+function hostCommand(name: string, description: string): Command {
+  return command(name, description)
+    .argument('<host>', 'its name')
+    .option('--force', 'even if no such host is known', false);
+}
+
+hostCommand('drain', 'move everything off a host and keep it free (exit 1: no such host, or not done in time)')
+  .option('--why <text>', 'shown by status, explain and events')
+  .option('--wait [duration]', 'until none of its units runs there any more (default: 10m at most)')
+  .action(async (host: string, options: Common & Omit<DrainOptions, 'json'>) => {
+    const { drain } = await import('./cli/host-intent.ts');
+    exitWith(await drain(options.config, host, options));
+  });
+
+hostCommand('cordon', 'let a host keep what it has, and give it nothing new (exit 1: no such host)')
+  .option('--why <text>', 'shown by status, explain and events')
+  .action(async (host: string, options: Common & Omit<IntentOptions, 'json'>) => {
+    const { cordon } = await import('./cli/host-intent.ts');
+    exitWith(await cordon(options.config, host, options));
+  });
+
+hostCommand('uncordon', 'let a drained or cordoned host take part again (exit 1: no such host)').action(
+  async (host: string, options: Common & Omit<IntentOptions, 'json'>) => {
+    const { uncordon } = await import('./cli/host-intent.ts');
+    exitWith(await uncordon(options.config, host, options));
+  },
+);
 
 command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {
   const { ensemble } = await import('./cli/ensemble.ts');

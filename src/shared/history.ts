@@ -22,6 +22,10 @@ export const EVENT_KINDS = [
   'brake-engaged',
   'brake-released',
   'spec-replaced',
+  // asked for by an operator
+  'host-cordoned',
+  'host-draining',
+  'host-uncordoned',
   // happened to a unit on a host
   'started',
   'stopped',

@@ -1,0 +1,198 @@
+/** Why each instance of a unit is where it is, and why other hosts have none: from one reading of ZooKeeper. Pure. */
+import { hostViews, leavingMembers } from '../leader/inputs.ts';
+import type { HostView } from '../leader/placement.ts';
+import { describeWhy } from '../leader/why.ts';
+import type { Desired, ObservedUnit, Service } from '../shared/model.ts';
+import { compare, instanceUnit, toUnitName, unitsOf } from '../shared/names.ts';
+import type { Snapshot } from '../shared/snapshot.ts';
+
+/** A host that is to run the unit, or runs it. */
+export interface InstanceExplanation {
+  readonly host: string;
+  /** systemd's ActiveState, with `healthy`, `unhealthy` or `starting` where there is a check; `unknown` without a report. */
+  readonly state: string;
+  /** Why it is there; undefined for one that is not meant to be. */
+  readonly why: string | undefined;
+  /** What went wrong, what it waits for, what its check says; one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** A host that is not to run the unit. */
+export interface AbsenceExplanation {
+  readonly host: string;
+  /** One word for machines. */
+  readonly reason: string;
+  /** One sentence for people. */
+  readonly why: string;
+}
+
+export interface UnitExplanation {
+  readonly unit: string;
+  readonly service: string;
+  readonly type: Service['type'];
+  readonly enabled: boolean;
+  /** For a global service the number of members. */
+  readonly wanted: number;
+  readonly placed: number;
+  /** Sorted by host. */
+  readonly instances: readonly InstanceExplanation[];
+  /** Sorted by host. */
+  readonly elsewhere: readonly AbsenceExplanation[];
+}
+
+/** Every unit that `name` means: a service, or one of its units, with or without `.service`. Empty: it means none. */
+export function explainUnits(name: string, snapshot: Snapshot): UnitExplanation[] {
+  const unit = toUnitName(name);
+  const services = snapshot.spec?.spec.services ?? [];
+  const views = viewsOf(snapshot);
+  return services.flatMap((service) =>
+    unitsOf(service)
+      .filter((each) => each === unit || toUnitName(service.name) === unit)
+      .map((each) => explainUnit(each, service, snapshot, views)),
+  );
+}
+
+/** Names that `explainUnits` knows. */
+export function knownNames(snapshot: Snapshot): string[] {
+  const services = snapshot.spec?.spec.services ?? [];
+  const units = services.flatMap((service) => unitsOf(service).map((unit) => unit.slice(0, -'.service'.length)));
+  return [...new Set([...services.map(({ name }) => name), ...units])];
+}
+
+function viewsOf({ members, observed, intents }: Snapshot): HostView[] {
+  const nobody = new Set<string>();
+  const names = [...members.keys()].sort(compare);
+  const leaving = leavingMembers(members);
+  return hostViews({ members: names, observed, intents, leaving, joining: nobody, held: nobody });
+}
+
+function explainUnit(unit: string, service: Service, snapshot: Snapshot, views: readonly HostView[]): UnitExplanation {
+  const wanted = wantedOf(unit, service, snapshot);
+  const instances: InstanceExplanation[] = [];
+  const others: HostView[] = [];
+  let placed = 0;
+  for (const view of views) {
+    const instance = explainInstance(unit, view.name, snapshot);
+    if (instance?.why !== undefined) placed += 1;
+    if (instance) instances.push(instance);
+    if (instance?.why === undefined) others.push(view);
+  }
+  const lost = [...snapshot.desired].filter(([host, desired]) => !snapshot.members.has(host) && has(desired, unit));
+  const about = { unit, service, snapshot, wanted, placed };
+  return {
+    unit,
+    service: service.name,
+    type: service.type,
+    enabled: service.enabled,
+    wanted,
+    placed,
+    instances,
+    elsewhere: [
+      ...others.map((view) => ({ host: view.name, ...explainAbsence(about, view) })),
+      ...lost.map(([host]) => ({ host, reason: 'lost', why: 'lost, and what it had has yet to be placed elsewhere' })),
+    ].sort((a, b) => compare(a.host, b.host)),
+  };
+}
+
+function wantedOf(unit: string, service: Service, { members }: Snapshot): number {
+  if (!service.enabled) return 0;
+  switch (service.type) {
+    case 'global':
+      return members.size;
+    case 'shared':
+      return service.count;
+    case 'multi': {
+      const own = Object.entries(service.instances).find(([key]) => instanceUnit(service.name, key) === unit);
+      return own?.[1] ?? 0;
+    }
+  }
+}
+
+/** Undefined when the unit is neither meant to be on the host nor up there. */
+function explainInstance(unit: string, host: string, snapshot: Snapshot): InstanceExplanation | undefined {
+  const order = snapshot.desired.get(host)?.units.find((each) => each.unit === unit);
+  const seen = snapshot.observed.get(host)?.units.find((each) => each.unit === unit);
+  const active = seen?.active ?? (snapshot.observed.has(host) ? 'inactive' : 'unknown');
+  if (!order && (active === 'inactive' || active === 'failed' || active === 'unknown')) return undefined;
+  const state = seen?.health ? `${active}, ${seen.health.state}` : active;
+  if (!order) return { host, state, why: undefined, notes: ['it is not to run here, and is being stopped'] };
+  if (order.withdrawn) {
+    const notes = ['it is to stop here; another host gets it as soon as it has'];
+    return { host, state, why: undefined, notes: [...notes, ...notesOf(seen)] };
+  }
+  return { host, state, why: describeWhy(order.why), notes: notesOf(seen) };
+}
+
+function notesOf(seen: ObservedUnit | undefined): string[] {
+  const said = seen?.health?.output;
+  return [
+    seen?.failure?.message,
+    seen?.waiting,
+    said === undefined ? undefined : `its check said: ${said}`,
+    seen?.health?.action,
+  ].filter((note) => note !== undefined);
+}
+
+interface About {
+  readonly unit: string;
+  readonly service: Service;
+  readonly snapshot: Snapshot;
+  readonly wanted: number;
+  readonly placed: number;
+}
+
+/** By the first that applies, in the order in which the leader counts them. */
+function explainAbsence(about: About, view: HostView): Omit<AbsenceExplanation, 'host'> {
+  const { unit, service, snapshot, wanted, placed } = about;
+  if (!service.enabled) return { reason: 'disabled', why: 'the service is disabled' };
+  const forced = forcedHost(unit, service);
+  if (forced !== undefined && forced !== view.name) {
+    const absent = snapshot.members.has(forced) ? '' : ', which is not a member';
+    return { reason: 'forced-elsewhere', why: `it is forced to ${forced}${absent}` };
+  }
+  const excluded = view.excluded.get(unit);
+  if (excluded !== undefined) {
+    const message = snapshot.observed.get(view.name)?.units.find((each) => each.unit === unit)?.failure?.message;
+    return { reason: excluded, why: message ?? excluded };
+  }
+  const state = explainState(view, snapshot);
+  if (state !== undefined) return { reason: view.state, why: state };
+  const occupant = occupantOf(service, unit, snapshot.desired.get(view.name));
+  if (occupant !== undefined) {
+    return { reason: 'exclusive', why: `${occupant} is there, and ${service.name} is exclusive` };
+  }
+  if (placed >= wanted) return { reason: 'not-needed', why: `not needed: ${placed} of ${wanted} are placed` };
+  return { reason: 'eligible', why: 'nothing excludes it: the leader has yet to place an instance' };
+}
+
+function explainState({ name, state }: HostView, { intents }: Snapshot): string | undefined {
+  switch (state) {
+    case 'ready':
+      return undefined;
+    case 'cordoned':
+    case 'draining': {
+      const intent = intents.get(name);
+      return intent ? `${state} since ${intent.since} (${intent.why})` : state;
+    }
+    case 'leaving':
+      return 'its daemon is stopping';
+    case 'joining':
+      return 'it has not reported yet';
+    case 'held':
+      return 'the brake holds what it had';
+  }
+}
+
+function forcedHost(unit: string, service: Service): string | undefined {
+  if (service.type !== 'multi') return undefined;
+  return Object.entries(service.force).find(([key]) => instanceUnit(service.name, key) === unit)?.[1];
+}
+
+function occupantOf(service: Service, unit: string, desired: Desired | undefined): string | undefined {
+  if (service.type !== 'multi' || !service.exclusive) return undefined;
+  return desired?.units.find((each) => each.service === service.name && each.unit !== unit)?.unit;
+}
+
+function has(desired: Desired, unit: string): boolean {
+  return desired.units.some((each) => each.unit === unit);
+}
