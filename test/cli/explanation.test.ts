@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import { renderUnit } from '../../src/cli/explain.ts';
+import { explainUnits, knownNames, type UnitExplanation } from '../../src/cli/explanation.ts';
+import type {
+  Desired,
+  DesiredUnit,
+  HostIntent,
+  Member,
+  Observed,
+  ObservedUnit,
+  Service,
+  Why,
+} from '../../src/shared/model.ts';
+import type { Snapshot } from '../../src/shared/snapshot.ts';
+
+const base = { enabled: true, isolation: 'keep' } as const;
+const web: Service = { ...base, name: 'web', type: 'shared', count: 2 };
+const agent: Service = { ...base, name: 'agent', type: 'global' };
+const worker: Service = {
+  ...base,
+  name: 'worker',
+  type: 'multi',
+  instances: { a: 1, b: 1 },
+  force: { a: 'w2' },
+  exclusive: true,
+};
+
+interface HostPart {
+  readonly desired?: readonly (readonly [unit: string, why: Why, withdrawn?: true])[];
+  /** Null: no report. */
+  readonly observed?: readonly ObservedUnit[] | null;
+  readonly intent?: HostIntent['state'];
+  readonly leaving?: true;
+  /** Only in `desired`. */
+  readonly lost?: true;
+}
+
+const KEPT: Why = { kind: 'kept' };
+const LEAST: Why = { kind: 'least-loaded' };
+
+function seen(unit: string, change: Partial<ObservedUnit> = {}): ObservedUnit {
+  return { unit, load: 'loaded', active: 'active', sub: '', ...change };
+}
+
+const failed = (unit: string, message: string): ObservedUnit =>
+  seen(unit, { active: 'failed', failure: { kind: 'failed', message } });
+
+function snapshot(services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): Snapshot {
+  const members = new Map<string, Member>();
+  const desired = new Map<string, Desired>();
+  const observed = new Map<string, Observed>();
+  const intents = new Map<string, HostIntent>();
+  for (const [host, part] of Object.entries(hosts)) {
+    const units = (part.desired ?? []).map(
+      ([unit, why, withdrawn]): DesiredUnit => ({
+        unit,
+        service: unit.replace(/[@.].*/, ''),
+        isolation: 'keep',
+        why,
+        ...(withdrawn && { withdrawn }),
+      }),
+    );
+    desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
+    if (part.lost) continue;
+    const texts = { machineId: host, address: host, url: '', software: '', file: '', election: '' };
+    members.set(host, { host, labels: {}, ...texts, ...(part.leaving && { leaving: true }) });
+    if (part.observed !== null) {
+      const report = { host, epoch: 1, generation: 1, units: part.observed ?? [] };
+      observed.set(host, { ...report, ...(part.leaving && { leaving: true }) });
+    }
+    if (part.intent) intents.set(host, { host, state: part.intent, since: '2026', why: 'new disks' });
+  }
+  const record = { digest: 'sha256:now', proposedBy: 'w1', at: '', earlier: [] };
+  const spec = { ...record, spec: { services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } } };
+  return { leader: 'w1', epoch: 4, spec, members, desired, observed, intents, problems: [] };
+}
+
+/** Of the only unit that the name means. */
+function only(name: string, services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): UnitExplanation {
+  const [unit, ...more] = explainUnits(name, snapshot(services, hosts));
+  if (unit === undefined || more.length > 0) throw new Error(`${name} means ${more.length + 1} units`);
+  return unit;
+}
+
+/** `HOST: WHY` of the hosts without an instance. */
+const absences = ({ elsewhere }: UnitExplanation) => elsewhere.map(({ host, why }) => `${host}: ${why}`);
+
+describe('a name', () => {
+  const all = snapshot([web, worker], {});
+
+  it.each([
+    ['web', ['web.service']],
+    ['web.service', ['web.service']],
+    ['worker', ['worker@a.service', 'worker@b.service']],
+    ['worker@b', ['worker@b.service']],
+    ['worker@b.service', ['worker@b.service']],
+    ['worker@c', []],
+    ['we', []],
+  ])('%s means %j', (name, units) => {
+    expect(explainUnits(name, all).map(({ unit }) => unit)).toEqual(units);
+  });
+
+  it('is one of those that are suggested', () => {
+    expect(knownNames(all)).toEqual(['web', 'worker', 'worker@a', 'worker@b']);
+    expect(knownNames({ ...all, spec: undefined })).toEqual([]);
+  });
+});
+
+describe('an instance', () => {
+  it('is explained by its reason, its state and its health', () => {
+    const why: Why = { kind: 'moved', from: 'w3', because: { kind: 'excluded', reason: 'failed' } };
+    const { instances, wanted, placed } = only('web', [web], {
+      w1: { desired: [['web.service', LEAST]], observed: [seen('web.service')] },
+      w2: {
+        desired: [['web.service', why]],
+        observed: [
+          seen('web.service', {
+            health: {
+              state: 'unhealthy',
+              output: 'HTTP 503',
+              action: 'restarted 3 times within an hour: left as it is',
+            },
+          }),
+        ],
+      },
+    });
+    expect({ wanted, placed }).toEqual({ wanted: 2, placed: 2 });
+    expect(instances).toEqual([
+      { host: 'w1', state: 'active', why: 'least loaded', notes: [] },
+      {
+        host: 'w2',
+        state: 'active, unhealthy',
+        why: 'moved from w3: failed there',
+        notes: ['its check said: HTTP 503', 'restarted 3 times within an hour: left as it is'],
+      },
+    ]);
+  });
+
+  it('that waits, or whose host has not reported, is explained by that', () => {
+    const { instances } = only('web', [web], {
+      w1: {
+        desired: [['web.service', KEPT]],
+        observed: [seen('web.service', { active: 'inactive', waiting: 'after kafka' })],
+      },
+      w2: { desired: [['web.service', KEPT]], observed: null },
+    });
+    expect(instances).toEqual([
+      { host: 'w1', state: 'inactive', why: 'kept', notes: ['after kafka'] },
+      { host: 'w2', state: 'unknown', why: 'kept', notes: [] },
+    ]);
+  });
+
+  it('that is to stop is not counted, and its host is explained as without one', () => {
+    const unit = only('web', [web], {
+      w1: { desired: [['web.service', KEPT, true]], observed: [seen('web.service')], intent: 'draining' },
+      w2: { observed: [seen('web.service', { active: 'deactivating' })] },
+    });
+    expect(unit.placed).toBe(0);
+    expect(unit.instances.map(({ host, why, notes }) => [host, why, ...notes])).toEqual([
+      ['w1', undefined, 'it is to stop here; another host gets it as soon as it has'],
+      ['w2', undefined, 'it is not to run here, and is being stopped'],
+    ]);
+    expect(unit.elsewhere.map(({ host, reason }) => [host, reason])).toEqual([
+      ['w1', 'draining'],
+      ['w2', 'eligible'],
+    ]);
+  });
+});
+
+describe('a host without an instance', () => {
+  const placed = { desired: [['web.service', KEPT]], observed: [seen('web.service')] } as const;
+
+  it.each<[string, HostPart, string, string]>([
+    ['failed there', { observed: [failed('web.service', 'exit status 1')] }, 'failed', 'exit status 1'],
+    [
+      'has no unit file',
+      {
+        observed: [
+          seen('web.service', { active: 'inactive', failure: { kind: 'not-found', message: 'no such unit' } }),
+        ],
+      },
+      'not-installed',
+      'no such unit',
+    ],
+    ['is cordoned', { intent: 'cordoned' }, 'cordoned', 'cordoned since 2026 (new disks)'],
+    ['is draining', { intent: 'draining' }, 'draining', 'draining since 2026 (new disks)'],
+    ['is stopping', { leaving: true }, 'leaving', 'its daemon is stopping'],
+    ['has not reported', { observed: null }, 'joining', 'it has not reported yet'],
+    [
+      'is lost',
+      { lost: true, desired: [['web.service', KEPT]] },
+      'lost',
+      'lost, and what it had has yet to be placed elsewhere',
+    ],
+    ['failed, and is cordoned', { intent: 'cordoned', observed: [failed('web.service', 'x')] }, 'failed', 'x'],
+  ])('is explained when it %s', (_name, part, reason, why) => {
+    const { elsewhere } = only('web', [web], { w1: placed, w3: part });
+    expect(elsewhere).toEqual([{ host: 'w3', reason, why }]);
+  });
+
+  it('may be one that is not needed, or one that the leader has yet to choose', () => {
+    expect(absences(only('web', [web], { w1: placed, w2: placed, w3: {} }))).toEqual([
+      'w3: not needed: 2 of 2 are placed',
+    ]);
+    expect(absences(only('web', [web], { w1: placed, w3: {} }))).toEqual([
+      'w3: nothing excludes it: the leader has yet to place an instance',
+    ]);
+  });
+
+  it('is explained by force, and by an exclusive template', () => {
+    const hosts = {
+      w1: { desired: [['worker@b.service', KEPT]] },
+      w2: { desired: [['worker@a.service', { kind: 'forced' }]] },
+      w3: {},
+    } as const;
+    expect(absences(only('worker@a', [worker], hosts))).toEqual(['w1: it is forced to w2', 'w3: it is forced to w2']);
+    expect(absences(only('worker@b', [worker], hosts))).toEqual([
+      'w2: worker@a.service is there, and worker is exclusive',
+      'w3: not needed: 1 of 1 are placed',
+    ]);
+    expect(absences(only('worker@a', [worker], { w1: {} }))).toEqual(['w1: it is forced to w2, which is not a member']);
+  });
+
+  it('of a global service is wanted, and of a disabled one is not', () => {
+    const unit = only('agent', [agent], { w1: { intent: 'draining' }, w2: { desired: [['agent.service', KEPT]] } });
+    expect([unit.wanted, unit.placed, ...absences(unit)]).toEqual([2, 1, 'w1: draining since 2026 (new disks)']);
+    const off = only('web', [{ ...web, enabled: false }], { w1: {} });
+    expect([off.wanted, ...absences(off)]).toEqual([0, 'w1: the service is disabled']);
+  });
+});
+
+describe('the text', () => {
+  it('names hosts with the same reason together, and cuts what would fill the screen', () => {
+    const hosts: Record<string, HostPart> = {
+      w1: { desired: [['web.service', LEAST]], observed: [seen('web.service')] },
+      w2: {
+        desired: [['web.service', KEPT]],
+        observed: [seen('web.service', { health: { state: 'starting', output: 'a\u001b[31m' } })],
+      },
+      w3: { observed: [failed('web.service', 'exit status 1')] },
+    };
+    for (let i = 10; i < 20; i += 1) hosts[`x${i}`] = {};
+    expect(renderUnit(only('web', [web], hosts)).split('\n')).toEqual([
+      'web.service (shared): 2 of 2 placed',
+      '  w1: active; least loaded',
+      '  w2: active, starting; kept',
+      '    its check said: a\\x1b[31m',
+      '  not on w3: exit status 1',
+      '  not on x10, x11, x12, x13, x14, x15, x16, x17, … (10): not needed: 2 of 2 are placed',
+    ]);
+  });
+
+  it('of a disabled unit says so, and no more', () => {
+    expect(renderUnit(only('web', [{ ...web, enabled: false }], { w1: {} }))).toBe('web.service (shared): disabled');
+  });
+});
