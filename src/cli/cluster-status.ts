@@ -1,5 +1,5 @@
 /** The state of the cluster as people ask for it: one row per unit, from one reading of ZooKeeper. Pure. */
-import type { ActiveState, Service } from '../shared/model.ts';
+import type { ActiveState, Health, Service } from '../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
 
@@ -12,7 +12,7 @@ export interface UnitRow {
   readonly enabled: boolean;
   /** Hosts by state, sorted; a host where the unit is neither desired nor anything but inactive appears nowhere. */
   readonly hosts: Readonly<Record<StatusColumn, readonly string[]>>;
-  /** Active instances among the placed ones. */
+  /** Active instances among the placed ones; those with a check only when it says so. */
   readonly healthy: number;
   /** For a global service the number of members. */
   readonly wanted: number;
@@ -92,11 +92,18 @@ function describeUnit(
     if (!desired && !seen) continue;
     const active = seen?.active ?? 'inactive';
     hosts[seen?.failure ? 'failed' : columnOf(active)].push(host);
-    if (desired && (active === 'active' || active === 'reloading')) healthy += 1;
+    const up = active === 'active' || active === 'reloading';
+    if (desired && up && (seen?.health === undefined || seen.health.state === 'healthy')) healthy += 1;
     if (seen?.failure) notes.push(`${host}: ${seen.failure.message}`);
     if (seen?.waiting !== undefined) notes.push(`${host}: ${seen.waiting}`);
+    if (seen?.health && seen.health.state !== 'healthy') notes.push(`${host}: ${describeHealth(seen.health)}`);
   }
   return { unit, hosts, healthy, wanted, notes };
+}
+
+/** `unhealthy: HTTP 503 (restarted 1 time within the last hour)` */
+function describeHealth({ state, output, action }: Health): string {
+  return `${state}${output === undefined ? '' : `: ${output}`}${action === undefined ? '' : ` (${action})`}`;
 }
 
 function columnOf(active: ActiveState): StatusColumn {

@@ -1,5 +1,5 @@
 /** The answer of `/assignments`. Pure. */
-import type { ActiveState, Observed } from '../shared/model.ts';
+import type { ActiveState, Health, Observed, ObservedUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { PendingHandOver } from './hand-over.ts';
 import type { HostState, HostView, Placement } from './placement.ts';
@@ -12,6 +12,8 @@ export interface AssignedUnit {
   readonly why: string;
   /** Why it is not active, where the host has said so. */
   readonly detail?: string;
+  /** What its check says, and what is done about it. */
+  readonly health?: Health;
 }
 
 export interface Assignments {
@@ -53,6 +55,8 @@ export interface AssignmentsInput {
   readonly observed: ReadonlyMap<string, Observed>;
   readonly brake: boolean;
   readonly problems: readonly string[];
+  /** Unit → host → why an unhealthy instance does not move. */
+  readonly stays: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
 /** Hosts by name, their units by name. */
@@ -75,6 +79,7 @@ export function renderAssignments(input: AssignmentsInput): Assignments {
         state: seen?.active ?? 'inactive',
         why: describeWhy(why),
         ...(detail !== undefined && { detail }),
+        ...healthOf(seen, input.stays.get(placed.unit)?.get(host)),
       });
       units.set(host, list);
     }
@@ -94,6 +99,11 @@ export function renderAssignments(input: AssignmentsInput): Assignments {
     failed: failures(input.observed),
     problems: input.problems,
   };
+}
+
+function healthOf(seen: ObservedUnit | undefined, stays: string | undefined): { health?: Health } {
+  if (!seen?.health) return {};
+  return { health: { ...seen.health, ...(stays !== undefined && { action: stays }) } };
 }
 
 function failures(observed: ReadonlyMap<string, Observed>): Assignments['failed'] {

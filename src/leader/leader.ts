@@ -18,8 +18,9 @@ import type { Leadership } from './election.ts';
 import { type HandOver, handOver, unsureHosts } from './hand-over.ts';
 import { Historian } from './historian.ts';
 import { outdated, placedOn, runningOn } from './inputs.ts';
-import { place } from './place.ts';
+import { placeHealthy } from './place-healthy.ts';
 import type { Move, Placement } from './placement.ts';
+import { describeStays, noteMoves, relocations } from './relocation.ts';
 import { differs, renderUnits } from './render.ts';
 import { isSettled } from './settled.ts';
 import { verify } from './verify.ts';
@@ -63,6 +64,8 @@ export class Leader {
   private unsettledSince: number | undefined;
   private latest: Assignments | undefined;
   private unsure: ReadonlySet<string> | undefined;
+  /** Unit → host → why an unhealthy instance does not move. */
+  private stays: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
   private waitedFor = '';
   private passBegan = Number.NEGATIVE_INFINITY;
 
@@ -152,8 +155,17 @@ export class Leader {
     const live = new Set(roll.hosts);
     const running = runningOn(new Map([...this.view.observed.values].filter(([host]) => live.has(host))));
     const input = { spec, hosts: roll.views, previous: placedOn(writer.written), running };
-    const placement = place(input);
-    const violations = verify(input, placement);
+    const relocation = relocations({
+      spec,
+      written: writer.written,
+      observed: this.view.observed.values,
+      hosts: roll.views,
+      braking: this.attendance.braking,
+      now: this.options.clock.date().getTime(),
+    });
+    const { placement, input: asked } = placeHealthy(input, relocation);
+    this.stays = describeStays(relocation, placement);
+    const violations = verify(asked, placement);
     this.options.metrics.placed((this.options.clock.now() - now) / 1000);
     if (violations.length === 0) return placement;
     const list = violations
@@ -168,7 +180,7 @@ export class Leader {
     this.unsure = unsureHosts(this.unsure, roll.hosts, writer.written, this.view.observed.values);
     const rendered = renderUnits(placement, spec, [...roll.hosts, ...roll.held]);
     const reports = roll.hosts.flatMap((host) => this.view.observed.values.get(host) ?? []);
-    return handOver({
+    const told = handOver({
       unsure: this.unsure,
       wanted: withWaits(rendered, spec, reports),
       written: writer.written,
@@ -176,6 +188,8 @@ export class Leader {
       hosts: roll.views,
       everywhere: new Set(spec.services.flatMap(({ name, type }) => (type === 'global' ? [name] : []))),
     });
+    const now = this.options.clock.date().getTime();
+    return { ...told, units: noteMoves(told.units, placement.moves, writer.written, now) };
   }
 
   private changedHosts(
@@ -241,7 +255,14 @@ export class Leader {
     const { generation } = this;
     const problems = this.problems();
     const header = { leader: host, epoch, generation, digest, settled, brake, problems };
-    this.latest = renderAssignments({ ...header, placement, pending: told.pending, hosts: views, observed });
+    this.latest = renderAssignments({
+      ...header,
+      placement,
+      pending: told.pending,
+      hosts: views,
+      observed,
+      stays: this.stays,
+    });
     metrics.cluster({ assignments: this.latest, brake, members: hosts.length });
   }
 

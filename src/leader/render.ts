@@ -56,6 +56,7 @@ export function differs(written: Desired | undefined, units: readonly DesiredUni
 function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
   if (!b || a.unit !== b.unit || a.service !== b.service || a.isolation !== b.isolation) return false;
   if ((a.withdrawn ?? false) !== (b.withdrawn ?? false) || !sameAttachments(a, b)) return false;
+  if (!sameData(a.moves, b.moves)) return false;
   if (!sameData(a.waitsFor, b.waitsFor)) return false;
   if (!a.prestart || !b.prestart) return a.prestart === b.prestart;
   if (a.prestart === b.prestart) return true;

@@ -182,6 +182,7 @@ export interface Version {
 /** Why a host may not take (or keep) a certain unit, or anything at all. */
 export type ExclusionReason =
   | 'failed' // the unit failed on this host, until reset-failed or reload
+  | 'unhealthy' // its check fails there, or made it leave within the last hour, and another host can take it
   | 'not-installed' // no such unit file on this host
   | 'masked'
   | 'invalid-unit' // systemd cannot load it (bad-setting, error)
@@ -219,6 +220,13 @@ export interface DesiredPrestart {
   readonly values: Readonly<Record<string, readonly string[]>>;
 }
 
+/** That an instance left a host because its check failed there. */
+export interface HealthMove {
+  readonly from: string;
+  /** Milliseconds since 1970, by the clock of the leader that decided it. */
+  readonly at: number;
+}
+
 /** One unit that a host shall run. */
 export interface DesiredUnit extends Attachments {
   readonly unit: string;
@@ -228,6 +236,8 @@ export interface DesiredUnit extends Attachments {
   readonly prestart?: DesiredPrestart;
   /** Services of `after` (anywhere) that run nowhere, or are healthy nowhere, as this was written; in their order. */
   readonly waitsFor?: readonly string[];
+  /** Moves of the unit for its health within the last hour, or longer ago; one instance of each unit has them, if any. */
+  readonly moves?: readonly HealthMove[];
   /** It is to go to another host, which gets it as soon as this one has stopped it. */
   readonly withdrawn?: boolean;
 }

@@ -33,6 +33,7 @@ const isolation = z.enum(['keep', 'stop']);
 
 const exclusionReason = z.enum([
   'failed',
+  'unhealthy',
   'not-installed',
   'masked',
   'invalid-unit',
@@ -76,6 +77,7 @@ const desired = z.object({
       why,
       prestart: z.object({ script: z.string(), values: z.record(z.string(), z.array(host)) }).optional(),
       waitsFor: z.array(serviceName).optional(),
+      moves: z.array(z.object({ from: host, at: natural })).optional(),
       withdrawn: z.boolean().optional(),
       ...attachments,
     }),

@@ -3,7 +3,7 @@
  * what it asked systemd for. Its process can end in an orderly way, be killed, and be started again.
  */
 import { Agent, type AgentFile } from '../../src/agent.ts';
-import type { Executor } from '../../src/executor/executor.ts';
+import type { Executor, ExecutorOptions } from '../../src/executor/executor.ts';
 import type { MemoryFile, Remembered } from '../../src/executor/memory-file.ts';
 import type { Systemd } from '../../src/executor/systemd.ts';
 import type { Election, Leadership } from '../../src/leader/election.ts';
@@ -48,6 +48,8 @@ export interface FakeHostOptions {
   /** Called with each line of `asked`, before systemd is. */
   readonly onAsked?: (line: string) => void;
   readonly onLogged?: (entry: LogEntry) => void;
+  /** What checks find; default: nothing is pretended. */
+  readonly probe?: ExecutorOptions['probe'];
 }
 
 export class FakeHost {
@@ -148,6 +150,7 @@ export class FakeDaemon {
       connectSystemd: (events) => host.watched(systemd.connect(events, process)),
       memory: host.memory,
       prestartFolder: host.prestartFolder,
+      probe: options.probe,
       sessionTimeoutMs,
       ...timings,
       executorMetrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },

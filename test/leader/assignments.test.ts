@@ -22,6 +22,7 @@ const INPUT: AssignmentsInput = {
   digest: 'sha256:x',
   settled: true,
   pending: [],
+  stays: new Map(),
   placement: {
     units: new Map([
       [
@@ -53,6 +54,20 @@ const INPUT: AssignmentsInput = {
 };
 
 describe('the answer of /assignments', () => {
+  it('has what the check of an instance says, and why an unhealthy one does not move', () => {
+    const health = { state: 'unhealthy', output: 'HTTP 503' } as const;
+    const input = {
+      ...INPUT,
+      observed: new Map([observed('w1', unit('a.service', { health })), observed('w2', unit('a.service'))]),
+    };
+    const healthOn = (host: string, change: Partial<AssignmentsInput> = {}) =>
+      renderAssignments({ ...input, ...change }).hosts[host]?.units[0];
+    expect(healthOn('w1')).toMatchObject({ health });
+    expect(healthOn('w2')).not.toHaveProperty('health');
+    const stays = new Map([['a.service', new Map([['w1', 'no other host']])]]);
+    expect(healthOn('w1', { stays })).toMatchObject({ health: { ...health, action: 'no other host' } });
+  });
+
   it('has every host with its state and units, sorted by name, and what no host can take', () => {
     const answer = renderAssignments(INPUT);
     expect(answer).toEqual({

@@ -4,6 +4,7 @@ import { compare } from '../../shared/names.ts';
 import type { Move, Placement, UnitPlacement } from '../placement.ts';
 import { type DeclaredUnit, type Facts, isExclusive, type Violation } from './facts.ts';
 
+const UNHEALTHY = 'excluded: unhealthy';
 const NO_MOVES: ReadonlyMap<string, Move> = new Map();
 
 export function checkMoves(facts: Facts, placement: Placement): Violation[] {
@@ -67,6 +68,8 @@ function checkUnit(
   for (const move of moves.values()) {
     if (!isTrueCause(move, unit, complete, facts))
       violations.push(about(move, `"${describe(move.because)}" is not why it left`));
+    if (describe(move.because) === UNHEALTHY && unit.placed.size < (unit.count ?? Number.POSITIVE_INFINITY))
+      violations.push(about(move, 'runs there, though badly, and is stopped without another host taking it'));
     if (move.to === undefined) continue;
     if (!unit.placed.has(move.to) || unit.previous.has(move.to))
       violations.push(about(move, `is said to move to ${move.to}, where nothing new is`));
