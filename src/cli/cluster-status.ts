@@ -1,5 +1,5 @@
 /** The state of the cluster as people ask for it: one row per unit, from one reading of ZooKeeper. Pure. */
-import type { ActiveState, Health, Service } from '../shared/model.ts';
+import type { ActiveState, Health, HostIntent, Service } from '../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
 
@@ -27,7 +27,13 @@ export interface ClusterStatus {
   readonly leader: string | undefined;
   readonly epoch: number | undefined;
   readonly spec: string | undefined;
-  readonly hosts: readonly { readonly name: string; readonly state: string; readonly stale: boolean }[];
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly stale: boolean;
+    /** Since when, and why, an operator has taken it out. */
+    readonly intent?: Pick<HostIntent, 'since' | 'why'>;
+  }[];
   readonly units: readonly UnitRow[];
   readonly problems: readonly string[];
 }
@@ -35,11 +41,15 @@ export interface ClusterStatus {
 /** Rows in the order of the spec. */
 export function clusterStatus(snapshot: Snapshot): ClusterStatus {
   const { members, intents, spec } = snapshot;
-  const hosts = [...members.values()].map((member) => ({
-    name: member.host,
-    state: intents.get(member.host)?.state ?? 'ready',
-    stale: spec !== undefined && member.file !== spec.digest,
-  }));
+  const hosts = [...members.values()].map((member) => {
+    const intent = intents.get(member.host);
+    return {
+      name: member.host,
+      state: intent?.state ?? 'ready',
+      stale: spec !== undefined && member.file !== spec.digest,
+      ...(intent && { intent: { since: intent.since, why: intent.why } }),
+    };
+  });
   const services = spec?.spec.services ?? [];
   return {
     leader: snapshot.leader,

@@ -2,6 +2,7 @@
 import Table from 'cli-table3';
 import colors from 'picocolors';
 import { delay, systemClock } from '../shared/clock.ts';
+import { escapeControl } from '../shared/log.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
 import { type ClusterStatus, COLUMNS, clusterStatus, type StatusColumn, type UnitRow } from './cluster-status.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
@@ -49,8 +50,9 @@ export function render(now: ClusterStatus): string {
   const lines = [header(now), table.toString()];
   for (const row of now.units) for (const note of row.notes) lines.push(`${row.unit} on ${note}`);
   for (const problem of now.problems) lines.push(colors.red(problem));
-  for (const host of now.hosts) {
-    if (host.stale) lines.push(colors.yellow(`${host.name}: its configuration file is not the cluster's`));
+  for (const { name, state, stale, intent } of now.hosts) {
+    if (intent) lines.push(`${name}: ${state} since ${intent.since} (${escapeControl(intent.why)})`);
+    if (stale) lines.push(colors.yellow(`${name}: its configuration file is not the cluster's`));
   }
   return lines.join('\n');
 }

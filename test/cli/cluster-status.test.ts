@@ -56,7 +56,7 @@ function snapshot(services: readonly Service[], hosts: Readonly<Record<string, H
     );
     desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
     observed.set(host, { host, epoch: 1, generation: 1, units: part.observed ?? [] });
-    if (part.intent) intents.set(host, { host, state: part.intent, since: '', why: '' });
+    if (part.intent) intents.set(host, { host, state: part.intent, since: '2026', why: 'new disks' });
   }
   return {
     leader: 'w1',
@@ -154,7 +154,7 @@ describe('the status of a cluster', () => {
       snapshot([some], { w10: {}, w2: { file: 'sha256:old' }, w1: { intent: 'draining' } }),
     );
     expect(hosts).toEqual([
-      { name: 'w1', state: 'draining', stale: false },
+      { name: 'w1', state: 'draining', stale: false, intent: { since: '2026', why: 'new disks' } },
       { name: 'w10', state: 'ready', stale: false },
       { name: 'w2', state: 'ready', stale: true },
     ]);
@@ -196,7 +196,7 @@ describe('the table of the status', () => {
     ]);
   });
 
-  it('says that there is no leader, what cannot be read, why units fail, and whose file is another', () => {
+  it('says that there is no leader, what cannot be read, why units fail, why hosts are out, and whose file is another', () => {
     const failure = { kind: 'masked', message: 'it is masked' } as const;
     const now = clusterStatus({
       ...snapshot([some], {
@@ -209,6 +209,7 @@ describe('the table of the status', () => {
     const said = lines(render(now));
     expect(said[0]).toBe('no leader; 2 host(s): w1, w2 (cordoned)');
     expect(said).toContain('some.service on w1: it is masked');
+    expect(said).toContain('w2: cordoned since 2026 (new disks)');
     expect(said).toContain('/observed/w3 is not valid');
     expect(said).toContain("w1: its configuration file is not the cluster's");
   });
