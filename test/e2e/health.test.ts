@@ -1,0 +1,164 @@
+/** Checks of what runs: how its health is shown, and what is done about it. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Health } from '../../src/shared/model.ts';
+import type { Host } from '../harness/host.ts';
+import { describeOnHosts } from '../harness/requirements.ts';
+import { service, sleeping } from '../harness/units.ts';
+import { until, untilEqual } from '../harness/until.ts';
+import { Cluster, DEADLINE_MS } from './cluster.ts';
+
+const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 150 };
+
+/** Answers 200, or 503 once /run/sick-web is there. */
+const SERVER = `import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+createServer((request, answer) => {
+  const sick = existsSync('/run/sick-web');
+  answer.writeHead(sick ? 503 : 200).end(sick ? 'the disk is full' : 'fine');
+}).listen(8080);
+`;
+
+/** Quick checks; `sick-NAME` in /run makes them fail. */
+function checked(name: string, more: string): string {
+  const check = `exec: [test, '!', -e, '/run/sick-{instance}'], interval: 200ms, unhealthy_after: 2, ${more}`;
+  return `{name: ${name}, count: 1, check: {${check}}}`;
+}
+
+const SERVICES = [
+  "{name: web, count: 1, check: {http: 'http://{address}:8080/health', interval: 200ms, unhealthy_after: 2}}",
+  checked('again', 'on_unhealthy: restart, limit_per_hour: 1'),
+  checked('mover', 'on_unhealthy: move'),
+  "{name: stuck, type: global, check: {exec: [sh, -c, 'sleep 4321 & exec sleep 4321'], timeout: 60s}}",
+];
+
+describeOnHosts('units with checks on three hosts', () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await Cluster.start({
+      hosts: 3,
+      units: {
+        'web.service': service('ExecStart=/usr/bin/env node /usr/local/lib/web.mjs'),
+        'again.service': sleeping,
+        'mover.service': sleeping,
+        'stuck.service': sleeping,
+      },
+      files: { '/usr/local/lib/web.mjs': SERVER },
+      services: SERVICES,
+    });
+  });
+  afterAll(() => cluster?.destroy());
+
+  const hostOf = async (name: string): Promise<Host> => {
+    const [host, other] = await cluster.runsOn(`${name}.service`);
+    if (host === undefined || other !== undefined) throw new Error(`${name} does not run on one host`);
+    return cluster.lab.host(host);
+  };
+  const setSick = (name: string, ...hosts: readonly Host[]) =>
+    Promise.all(hosts.map((host) => host.write(`/run/sick-${name}`, '')));
+  const setWell = (name: string, ...hosts: readonly Host[]) =>
+    Promise.all(hosts.map((host) => host.mustSh('rm', '-f', `/run/sick-${name}`)));
+
+  /** As the host itself says in `/status`. */
+  async function health(host: Host, name: string): Promise<Health | undefined> {
+    const { observed } = JSON.parse((await cluster.lab.http(host, '/status')).body);
+    return observed.units.find(({ unit }: { unit: string }) => unit === `${name}.service`)?.health;
+  }
+  const untilHealth = (host: Host, name: string, state: Health['state']) =>
+    until(async () => (await health(host, name))?.state === state, {
+      ...WAIT,
+      what: `${name} on ${host.name} to be ${state}`,
+    });
+  /** As the leader says. */
+  async function assigned(host: Host, name: string) {
+    const units = (await cluster.assignments()).hosts[host.name]?.units;
+    return units?.find(({ unit }) => unit === `${name}.service`);
+  }
+
+  it('whose check begins to fail are shown as unhealthy, and run on; a check that hangs delays none', async () => {
+    const host = await hostOf('web');
+    await untilHealth(host, 'web', 'healthy');
+    expect(await health(host, 'stuck')).toEqual({ state: 'starting' });
+    const pids = await cluster.pids('web.service');
+    await setSick('web', host);
+    await untilHealth(host, 'web', 'unhealthy');
+    const unhealthy = { state: 'unhealthy', output: 'HTTP 503 Service Unavailable: the disk is full' };
+    expect(await health(host, 'web')).toEqual(unhealthy);
+    await until(async () => (await assigned(host, 'web'))?.health?.state === 'unhealthy', {
+      ...WAIT,
+      what: 'the leader to know',
+    });
+    expect(await assigned(host, 'web')).toMatchObject({ state: 'active', health: unhealthy });
+    const status = await host.sh('servicewatcher', 'status');
+    expect(status.stdout).toContain('0 / 1 ok');
+    expect(status.stdout).toContain(`${host.name}: unhealthy: HTTP 503`);
+    const events = await host.mustSh('servicewatcher', 'events', '--service', 'web');
+    expect(events).toMatch(/web\.service\s+unhealthy\s+HTTP 503/);
+
+    await setWell('web', host);
+    await untilHealth(host, 'web', 'healthy');
+    expect(await cluster.pids('web.service')).toEqual(pids);
+  });
+
+  it('are restarted as often as they may be, and then left as they are', async () => {
+    const host = await hostOf('again');
+    const [before] = Object.values(await cluster.pids('again.service'));
+    await setSick('again', host);
+    const limit = 'restarted 1 time within the last hour, as often as it may be (limit_per_hour): it is left as it is';
+    await until(async () => (await health(host, 'again'))?.action === limit, { ...WAIT, what: 'the limit to be told' });
+    const [after] = Object.values(await cluster.pids('again.service'));
+    expect(after).toBeGreaterThan(0);
+    expect(after).not.toBe(before);
+    const journal = await host.journal('servicewatcher.service');
+    expect(journal.split('stopping again.service: its check says that it is unhealthy')).toHaveLength(2);
+    await setWell('again', host);
+    await untilHealth(host, 'again', 'healthy');
+    expect(Object.values(await cluster.pids('again.service'))).toEqual([after]);
+  });
+
+  it('move once where they are sick, and not back; sick everywhere, they end up where they run on', async () => {
+    const first = await hostOf('mover');
+    await setSick('mover', first);
+    await until(async () => (await cluster.runsOn('mover.service')).join() !== first.name, {
+      ...WAIT,
+      what: 'the move',
+    });
+    const second = await hostOf('mover');
+    await untilHealth(second, 'mover', 'healthy');
+    expect(await assigned(second, 'mover')).toMatchObject({ why: `moved from ${first.name}: unhealthy there` });
+    await setWell('mover', first);
+    await cluster.untilSettled();
+    expect((await hostOf('mover')).name).toBe(second.name);
+
+    await setSick('mover', ...cluster.lab.hosts);
+    const [third] = cluster.lab.hosts.filter(({ name }) => name !== first.name && name !== second.name);
+    if (third === undefined) throw new Error('no third host');
+    await cluster.untilRunsOn('mover.service', [third.name]);
+    const stays = 'no other host can take it at present: it stays where it is';
+    await until(async () => (await assigned(third, 'mover'))?.health?.action === stays, {
+      ...WAIT,
+      what: 'it to stay',
+    });
+    const moves = async () =>
+      (await third.mustSh('servicewatcher', 'events', '--service', 'mover', '--json'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .filter(({ kind }) => kind === 'moved')
+        .map(({ from, to, reason }) => `${from} ${to} ${reason}`);
+    await untilEqual(moves, [`${first.name} ${second.name} unhealthy`, `${second.name} ${third.name} unhealthy`], {
+      ...WAIT,
+      what: 'the moves',
+    });
+    expect(await cluster.runsOn('mover.service')).toEqual([third.name]);
+    await setWell('mover', ...cluster.lab.hosts);
+    await untilHealth(third, 'mover', 'healthy');
+  });
+
+  it('leave no process of a check behind when the daemon is stopped', async () => {
+    const [host] = cluster.lab.hosts;
+    if (host === undefined) throw new Error('no host');
+    expect((await host.sh('pgrep', '-f', 'sleep 4321')).stdout.trim().split('\n')).toHaveLength(2);
+    await host.systemctl('stop', 'servicewatcher.service');
+    expect((await host.sh('pgrep', '-f', 'sleep 4321')).stdout).toBe('');
+  });
+});
