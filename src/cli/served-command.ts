@@ -17,6 +17,8 @@ export interface ServedCommandOptions {
   /** Sent to the command when it has another server; undefined: it is restarted. */
   readonly signal?: NodeJS.Signals;
   readonly log: Logger;
+  /** How long the command may take to end before another server's is started, ms; then it is killed. Default 10 s. */
+  readonly stopMs?: number;
 }
 
 /** `signal`: the one that it died of. */
@@ -25,7 +27,6 @@ export interface CommandEnd {
   readonly signal?: NodeJS.Signals;
 }
 
-/** How long the command may take to end before another server's is started; then it is killed. */
 const STOP_MS = 10_000;
 /** As shells answer a command that cannot be run. */
 const NOT_STARTED = 127;
@@ -123,10 +124,11 @@ export class ServedCommand {
   private terminate(): void {
     this.signalGroup('SIGTERM');
     clearTimeout(this.killTimer);
+    const { log, stopMs = STOP_MS } = this.options;
     this.killTimer = setTimeout(() => {
-      this.options.log.warn(`the command did not end within ${STOP_MS / 1000} s of SIGTERM; killing it`);
+      log.warn(`the command did not end within ${stopMs / 1000} s of SIGTERM; killing it`);
       this.signalGroup('SIGKILL');
-    }, STOP_MS);
+    }, stopMs);
   }
 
   private signalGroup(signal: NodeJS.Signals): void {
