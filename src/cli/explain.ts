@@ -15,7 +15,7 @@ export async function explain(file: string, name: string, options: { readonly js
   if (!config) return EXIT.usage;
   return withStore(config, async (store) => {
     const snapshot = await readSnapshot(store);
-    const found = explainUnits(name, snapshot);
+    const found = explainUnits(name, snapshot, Date.now());
     for (const problem of snapshot.problems) process.stderr.write(`${problem}\n`);
     if (found.length === 0) {
       const known = knownNames(snapshot);

@@ -1,6 +1,7 @@
 /** Why each instance of a unit is where it is, and why other hosts have none: from one reading of ZooKeeper. Pure. */
 import { hostViews, leavingMembers } from '../leader/inputs.ts';
 import type { HostView } from '../leader/placement.ts';
+import { type Relocation, relocations } from '../leader/relocation.ts';
 import { describeWhy } from '../leader/why.ts';
 import type { Desired, ObservedUnit, Service } from '../shared/model.ts';
 import { compare, instanceUnit, toUnitName, unitsOf } from '../shared/names.ts';
@@ -40,15 +41,21 @@ export interface UnitExplanation {
   readonly elsewhere: readonly AbsenceExplanation[];
 }
 
-/** Every unit that `name` means: a service, or one of its units, with or without `.service`. Empty: it means none. */
-export function explainUnits(name: string, snapshot: Snapshot): UnitExplanation[] {
+/**
+ * Every unit that `name` means: a service, or one of its units, with or without `.service`. Empty: it means none. `now`: ms
+ * since 1970.
+ */
+export function explainUnits(name: string, snapshot: Snapshot, now: number): UnitExplanation[] {
+  if (!snapshot.spec) return [];
   const unit = toUnitName(name);
-  const services = snapshot.spec?.spec.services ?? [];
+  const { spec } = snapshot.spec;
   const views = viewsOf(snapshot);
-  return services.flatMap((service) =>
+  const { desired: written, observed } = snapshot;
+  const relocation = relocations({ spec, written, observed, hosts: views, braking: false, now });
+  return spec.services.flatMap((service) =>
     unitsOf(service)
       .filter((each) => each === unit || toUnitName(service.name) === unit)
-      .map((each) => explainUnit(each, service, snapshot, views)),
+      .map((each) => explainUnit(each, service, { snapshot, views, relocation })),
   );
 }
 
@@ -66,19 +73,27 @@ function viewsOf({ members, observed, intents }: Snapshot): HostView[] {
   return hostViews({ members: names, observed, intents, leaving, joining: nobody, held: nobody });
 }
 
-function explainUnit(unit: string, service: Service, snapshot: Snapshot, views: readonly HostView[]): UnitExplanation {
+/** What the leader knows as well. */
+interface Cluster {
+  readonly snapshot: Snapshot;
+  readonly views: readonly HostView[];
+  readonly relocation: Relocation;
+}
+
+function explainUnit(unit: string, service: Service, cluster: Cluster): UnitExplanation {
+  const { snapshot, views } = cluster;
   const wanted = wantedOf(unit, service, snapshot);
   const instances: InstanceExplanation[] = [];
   const others: HostView[] = [];
   let placed = 0;
   for (const view of views) {
-    const instance = explainInstance(unit, view.name, snapshot);
+    const instance = explainInstance(unit, view.name, cluster);
     if (instance?.why !== undefined) placed += 1;
     if (instance) instances.push(instance);
     if (instance?.why === undefined) others.push(view);
   }
   const lost = [...snapshot.desired].filter(([host, desired]) => !snapshot.members.has(host) && has(desired, unit));
-  const about = { unit, service, snapshot, wanted, placed };
+  const about = { unit, service, cluster, wanted, placed };
   return {
     unit,
     service: service.name,
@@ -109,7 +124,11 @@ function wantedOf(unit: string, service: Service, { members }: Snapshot): number
 }
 
 /** Undefined when the unit is neither meant to be on the host nor up there. */
-function explainInstance(unit: string, host: string, snapshot: Snapshot): InstanceExplanation | undefined {
+function explainInstance(
+  unit: string,
+  host: string,
+  { snapshot, relocation }: Cluster,
+): InstanceExplanation | undefined {
   const order = snapshot.desired.get(host)?.units.find((each) => each.unit === unit);
   const seen = snapshot.observed.get(host)?.units.find((each) => each.unit === unit);
   const active = seen?.active ?? (snapshot.observed.has(host) ? 'inactive' : 'unknown');
@@ -120,7 +139,12 @@ function explainInstance(unit: string, host: string, snapshot: Snapshot): Instan
     const notes = ['it is to stop here; another host gets it as soon as it has'];
     return { host, state, why: undefined, notes: [...notes, ...notesOf(seen)] };
   }
-  return { host, state, why: describeWhy(order.why), notes: notesOf(seen) };
+  const stays = relocation.spent.get(unit)?.get(host);
+  const leaves = relocation.leave.get(unit)?.includes(host)
+    ? 'it goes to another host once one can take it'
+    : undefined;
+  const notes = [...notesOf(seen), stays, leaves].filter((note) => note !== undefined);
+  return { host, state, why: describeWhy(order.why), notes };
 }
 
 function notesOf(seen: ObservedUnit | undefined): string[] {
@@ -136,14 +160,15 @@ function notesOf(seen: ObservedUnit | undefined): string[] {
 interface About {
   readonly unit: string;
   readonly service: Service;
-  readonly snapshot: Snapshot;
+  readonly cluster: Cluster;
   readonly wanted: number;
   readonly placed: number;
 }
 
 /** By the first that applies, in the order in which the leader counts them. */
 function explainAbsence(about: About, view: HostView): Omit<AbsenceExplanation, 'host'> {
-  const { unit, service, snapshot, wanted, placed } = about;
+  const { unit, service, cluster, wanted, placed } = about;
+  const { snapshot, relocation } = cluster;
   if (!service.enabled) return { reason: 'disabled', why: 'the service is disabled' };
   const forced = forcedHost(unit, service);
   if (forced !== undefined && forced !== view.name) {
@@ -154,6 +179,9 @@ function explainAbsence(about: About, view: HostView): Omit<AbsenceExplanation, 
   if (excluded !== undefined) {
     const message = snapshot.observed.get(view.name)?.units.find((each) => each.unit === unit)?.failure?.message;
     return { reason: excluded, why: message ?? excluded };
+  }
+  if (relocation.avoid.get(unit)?.includes(view.name)) {
+    return { reason: 'unhealthy', why: 'it left this host within the last hour, as its check failed here' };
   }
   const state = explainState(view, snapshot);
   if (state !== undefined) return { reason: view.state, why: state };

@@ -26,7 +26,7 @@ const worker: Service = {
 };
 
 interface HostPart {
-  readonly desired?: readonly (readonly [unit: string, why: Why, withdrawn?: true])[];
+  readonly desired?: readonly (readonly [unit: string, why: Why, more?: Pick<DesiredUnit, 'withdrawn' | 'moves'>])[];
   /** Null: no report. */
   readonly observed?: readonly ObservedUnit[] | null;
   readonly intent?: HostIntent['state'];
@@ -35,6 +35,7 @@ interface HostPart {
   readonly lost?: true;
 }
 
+const NOW = 10_000_000;
 const KEPT: Why = { kind: 'kept' };
 const LEAST: Why = { kind: 'least-loaded' };
 
@@ -52,12 +53,12 @@ function snapshot(services: readonly Service[], hosts: Readonly<Record<string, H
   const intents = new Map<string, HostIntent>();
   for (const [host, part] of Object.entries(hosts)) {
     const units = (part.desired ?? []).map(
-      ([unit, why, withdrawn]): DesiredUnit => ({
+      ([unit, why, more]): DesiredUnit => ({
         unit,
         service: unit.replace(/[@.].*/, ''),
         isolation: 'keep',
         why,
-        ...(withdrawn && { withdrawn }),
+        ...more,
       }),
     );
     desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
@@ -77,7 +78,7 @@ function snapshot(services: readonly Service[], hosts: Readonly<Record<string, H
 
 /** Of the only unit that the name means. */
 function only(name: string, services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): UnitExplanation {
-  const [unit, ...more] = explainUnits(name, snapshot(services, hosts));
+  const [unit, ...more] = explainUnits(name, snapshot(services, hosts), NOW);
   if (unit === undefined || more.length > 0) throw new Error(`${name} means ${more.length + 1} units`);
   return unit;
 }
@@ -97,7 +98,7 @@ describe('a name', () => {
     ['worker@c', []],
     ['we', []],
   ])('%s means %j', (name, units) => {
-    expect(explainUnits(name, all).map(({ unit }) => unit)).toEqual(units);
+    expect(explainUnits(name, all, NOW).map(({ unit }) => unit)).toEqual(units);
   });
 
   it('is one of those that are suggested', () => {
@@ -152,7 +153,11 @@ describe('an instance', () => {
 
   it('that is to stop is not counted, and its host is explained as without one', () => {
     const unit = only('web', [web], {
-      w1: { desired: [['web.service', KEPT, true]], observed: [seen('web.service')], intent: 'draining' },
+      w1: {
+        desired: [['web.service', KEPT, { withdrawn: true }]],
+        observed: [seen('web.service')],
+        intent: 'draining',
+      },
       w2: { observed: [seen('web.service', { active: 'deactivating' })] },
     });
     expect(unit.placed).toBe(0);
@@ -226,6 +231,39 @@ describe('a host without an instance', () => {
     expect([unit.wanted, unit.placed, ...absences(unit)]).toEqual([2, 1, 'w1: draining since 2026 (new disks)']);
     const off = only('web', [{ ...web, enabled: false }], { w1: {} });
     expect([off.wanted, ...absences(off)]).toEqual([0, 'w1: the service is disabled']);
+  });
+});
+
+describe('a unit that moves for its health', () => {
+  const check = {
+    probe: { kind: 'tcp', address: 'a:1' },
+    intervalMs: 1,
+    timeoutMs: 1,
+    healthyAfter: 1,
+    unhealthyAfter: 1,
+    startPeriodMs: 0,
+    onUnhealthy: 'move',
+    limitPerHour: 1,
+  } as const;
+  const one: Service = { ...base, name: 'web', type: 'shared', count: 1, check };
+  const unhealthy = [seen('web.service', { health: { state: 'unhealthy' } })];
+
+  it('is going to, while it may', () => {
+    const { instances } = only('web', [one], { w1: { desired: [['web.service', KEPT]], observed: unhealthy }, w2: {} });
+    expect(instances[0]?.notes).toEqual(['it goes to another host once one can take it']);
+  });
+
+  it('may not any more, and does not come back to where it was, for an hour', () => {
+    const at = (ago: number) =>
+      only('web', [one], {
+        w1: { desired: [['web.service', KEPT, { moves: [{ from: 'w2', at: NOW - ago }] }]], observed: unhealthy },
+        w2: {},
+      });
+    expect(at(3_500_000).elsewhere.map(({ reason }) => reason)).toEqual(['unhealthy']);
+    expect(at(3_500_000).instances[0]?.notes).toEqual([
+      '1 of the 1 moves that it may make in an hour are made (limit_per_hour): it stays where it is',
+    ]);
+    expect(at(3_600_000).elsewhere.map(({ reason }) => reason)).toEqual(['not-needed']);
   });
 });
 
