@@ -1,7 +1,8 @@
 /**
  * What hooks must remember across restarts of the daemon, in one small file: the state of the cluster that was told last,
  * how far the history was read, and what waits for each hook. It is written as a whole: whatever moment it is of, what came
- * after that moment is found again by comparing, so that a hook is told twice rather than not at all.
+ * after that moment is found again by comparing. No hook is told what is not in it yet: one that was told of a departure
+ * by a daemon that died at once would not be told of the return.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -119,7 +120,8 @@ const SHARE = 20;
 
 /** Keeps the file up to date: what changes while it is written, or in the pause after, becomes one more write. */
 export class HookMemory {
-  private due = false;
+  /** Whoever waits for the next write. */
+  private waiting: (() => void)[] = [];
   private writing: Promise<void> | undefined;
   private endPause = () => {};
   private closed = false;
@@ -132,13 +134,15 @@ export class HookMemory {
     private readonly log: Logger,
   ) {}
 
-  /** Asks for a write. */
-  save(): void {
-    this.due = true;
-    this.writing ??= this.work();
+  /** Asks for a write; resolves when what is the state now is on disk, or the disk has refused. */
+  save(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.writing ??= this.work();
+    });
   }
 
-  /** Resolves when all that was asked for is on disk, or the disk has refused. */
+  /** From now on there is no pause between writes; resolves when all that was asked for is on disk, or the disk has refused. */
   async close(): Promise<void> {
     this.closed = true;
     this.endPause();
@@ -146,16 +150,19 @@ export class HookMemory {
   }
 
   private async work(): Promise<void> {
-    while (this.due) {
-      this.due = false;
+    // what changes at the same moment is one write
+    await Promise.resolve();
+    while (this.waiting.length > 0) {
+      const served = this.waiting.splice(0);
       const begun = this.clock.now();
       try {
         await this.file.save(this.state());
       } catch (error) {
         this.log.error(
-          `what hooks are to be told could not be saved: ${messageOf(error)}; after a restart they are told again`,
+          `what hooks are to be told could not be saved: ${messageOf(error)}; should the daemon be killed now, they may not be told of all`,
         );
       }
+      for (const resolve of served) resolve();
       await this.pause(Math.max(PAUSE_MS, SHARE * (this.clock.now() - begun)));
     }
     this.writing = undefined;

@@ -45,8 +45,8 @@ export interface HookRunnerOptions {
   readonly run: RunHook;
   readonly slots: Slots;
   readonly leader: () => string | undefined;
-  /** The queue is another than before. */
-  readonly onChange: () => void;
+  /** Resolves when the queue as it is now is on disk: nothing is told before. */
+  readonly save: () => Promise<void>;
 }
 
 /** Pauses after each failed attempt but the last, ms. */
@@ -78,7 +78,6 @@ export class HookRunner {
           `${this.title} cannot keep up: more than ${MAX_QUEUED} events wait for it, and the oldest are left out`,
           { hook: this.program },
         );
-      this.options.onChange();
     }
     this.wake();
   }
@@ -109,17 +108,18 @@ export class HookRunner {
   private async work(): Promise<void> {
     const { signal } = this.abort;
     while (this.queue.length > 0 && !signal.aborted) {
+      const batch = this.queue.next();
+      await this.options.save();
       const leave = await this.options.slots.enter(signal);
       if (!leave) return;
-      const pauseMs = await this.runOnce().finally(leave);
+      const pauseMs = await this.runOnce(batch).finally(leave);
       if (pauseMs > 0) await delay(this.options.clock, pauseMs, signal).catch(() => undefined);
     }
   }
 
   /** Answers how long to wait before the next run, ms. */
-  private async runOnce(): Promise<number> {
+  private async runOnce(batch: readonly ClusterEvent[]): Promise<number> {
     const { host, clock, metrics, leader, run } = this.options;
-    const batch = this.queue.next();
     const { leftOut } = this.queue;
     const kind = batch[0]?.event ?? '';
     const begun = clock.now();
@@ -180,7 +180,7 @@ export class HookRunner {
       });
     this.failures = 0;
     this.queue.done(leftOut);
-    this.options.onChange();
+    void this.options.save();
   }
 }
 

@@ -119,7 +119,7 @@ export class Hooks {
     this.seen = after;
     for (const host of sources.leavers) if (!after.members.has(host)) sources.leavers.delete(host);
     for (const [key, runner] of this.runners) this.tell(runner, fresh.has(key) ? anew : told);
-    this.memory.save();
+    void this.memory.save();
   }
 
   /** A runner for each hook that is for this host, and for no other; answers the keys of those that are new. */
@@ -140,7 +140,7 @@ export class Hooks {
       const runner = new HookRunner(key, hook, new HookQueue(saved), {
         ...options,
         leader,
-        onChange: () => this.memory.save(),
+        save: () => this.memory.save(),
       });
       this.runners.set(key, runner);
     }
@@ -170,7 +170,7 @@ export class Hooks {
     const surroundings = { services: sources.services, before: this.seen, after: this.seen };
     const told = events.map((event) => complete(event, surroundings));
     for (const runner of this.runners.values()) this.tell(runner, told);
-    this.memory.save();
+    void this.memory.save();
   }
 
   private tell(runner: HookRunner, events: readonly ClusterEvent[]): void {

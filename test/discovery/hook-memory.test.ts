@@ -89,7 +89,7 @@ it('is written once for all changes of a moment, with a pause after it, and for 
   const memory = new HookMemory(slowFile(clock, 20, written), state, clock, log);
   const change = () => {
     number += 1;
-    memory.save();
+    void memory.save();
   };
   change();
   await clock.advance(5);
@@ -107,7 +107,7 @@ it('is written once for all changes of a moment, with a pause after it, and for 
   expect(clock.now()).toBeLessThan(700);
 });
 
-it('that cannot be written is tried again at the next change, and nobody waits', async () => {
+it('that cannot be written is tried again at the next change, and nobody waits for ever', async () => {
   const clock = new FakeClock();
   let calls = 0;
   const file: HookFile = {
@@ -118,11 +118,23 @@ it('that cannot be written is tried again at the next change, and nobody waits',
     },
   };
   const memory = new HookMemory(file, () => NOTHING, clock, log);
-  memory.save();
-  await clock.advance(1_000);
-  memory.save();
-  await clock.advance(1_000);
+  await clock.finish('the first', memory.save());
+  await clock.finish('the second', memory.save());
   await clock.finish('the end', memory.close());
   expect(calls).toBe(2);
   expect(log.at('error')[0]).toContain('no space left');
+});
+
+it('tells each who waits when what it had to save is on disk, and not before', async () => {
+  const clock = new FakeClock();
+  const memory = new HookMemory(slowFile(clock, 50, []), () => NOTHING, clock, log);
+  const ends: string[] = [];
+  const save = (name: string) => memory.save().then(() => void ends.push(`${name} ${clock.now()}`));
+  const first = save('first');
+  await clock.advance(10);
+  const second = save('second');
+  await clock.finish('both', Promise.all([first, second]));
+  // the second is not in the write that was under way, and waits for the pause of twenty times as long
+  expect(ends).toEqual(['first 50', 'second 1100']);
+  await clock.finish('the end', memory.close());
 });

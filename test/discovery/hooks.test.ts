@@ -76,9 +76,14 @@ async function boot(labels: Readonly<Record<string, string>> = {}): Promise<(typ
   const store = ensemble.connect({ process });
   const file: HookFile = {
     load: async () => state,
-    save: async (saved) => {
-      if (!process.dead) state = saved;
-    },
+    // a disk takes its time, and what a killed daemon had not written is lost
+    save: (saved) =>
+      new Promise((resolve) => {
+        process.after(5, () => {
+          state = saved;
+          resolve();
+        });
+      }),
   };
   const run = (run: HookRun) => {
     const lines = run.input.trimEnd().split('\n');
@@ -387,6 +392,19 @@ describe('at least once', () => {
     outcomeOf = async () => ({ kind: 'done' });
     await boot();
     expect(told).toEqual(['/told: member-join w1 10.0.0.1 - -', '/told: member-join w1 10.0.0.1 - -']);
+  });
+
+  it('holds for a return that follows what the killed daemon had begun to tell', async () => {
+    await propose([all]);
+    await join('w1');
+    const first = await boot();
+    told = [];
+    await vanish('w1');
+    await clock.until('the departure to be told', () => told.length > 0);
+    kill(first);
+    await join('w1');
+    await boot();
+    expect(told.map((line) => line.split(' ')[1])).toEqual(['member-failed', 'member-failed', 'member-join']);
   });
 
   it('holds for what happens while there is no daemon', async () => {
