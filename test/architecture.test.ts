@@ -67,10 +67,12 @@ function importers(module: string, which: (each: Import) => boolean = () => true
 
 /** Decisions: plain functions of their inputs. */
 const PURE = [
+  'discovery/choose.ts',
   'discovery/hook-match.ts',
   'discovery/hook-text.ts',
   'discovery/hook-view.ts',
   'discovery/select.ts',
+  'discovery/server-text.ts',
   'executor/accept.ts',
   'executor/diff.ts',
   'executor/report.ts',
@@ -210,6 +212,11 @@ describe('imports', () => {
 
   it('of the agent: only by the daemon', () => {
     expect(importers('agent.ts')).toEqual(['daemon.ts']);
+  });
+
+  it('of the client library: nothing but discovery and shared, as it is for programs of others', () => {
+    expect(breaches(/^client\.ts$/, ({ own, target }) => own && !/^(discovery|shared)\//.test(target))).toEqual([]);
+    expect(importers('client.ts')).toEqual([]);
   });
 
   it('of the daemon: only by the command line', () => {

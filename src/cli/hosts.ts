@@ -1,4 +1,5 @@
 /** `servicewatcher hosts`: the addresses of what is registered under a label. */
+import { readLoads } from '../discovery/client-loads.ts';
 import { Directory } from '../discovery/directory.ts';
 import type { Registration } from '../discovery/registration.ts';
 import { addressList, type Selection, select } from '../discovery/select.ts';
@@ -46,7 +47,12 @@ export async function hosts(file: string, options: HostsOptions): Promise<number
       return EXIT.unreachable;
     }
     if (options.json) {
-      const entries = port === undefined ? found : found.map((entry) => ({ ...entry, port }));
+      const clients = await readLoads(store, label);
+      const entries = found.map((entry) => ({
+        ...entry,
+        ...(port !== undefined && { port }),
+        clients: clients.get(entry.id) ?? 0,
+      }));
       process.stdout.write(`${JSON.stringify(entries)}\n`);
     } else if (found.length > 0) process.stdout.write(`${addressList(found, port)}\n`);
     return found.length > 0 ? EXIT.ok : EXIT.no;

@@ -11,8 +11,8 @@ import { systemClock } from '../shared/clock.ts';
 import { readDuration } from '../shared/config/scalars.ts';
 import { createLogger } from '../shared/log.ts';
 import type { Command } from '../shared/model.ts';
-import { isLabel } from '../shared/names.ts';
 import type { Store } from '../shared/store.ts';
+import { labelFault } from './label-option.ts';
 import { type CommandEnd, ServedCommand } from './served-command.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
@@ -63,6 +63,8 @@ export async function pick(file: string, options: PickOptions, words: readonly s
     who: randomUUID(),
     by: `${config.host.name}, process ${process.pid}`,
   });
+  // whoever reads the log is gone: the server matters more
+  process.stderr.on('error', () => {});
   const { command } = asked;
   if (command) return withStore(config, (store) => serve(about(store), command, asked), { log });
   if (options.hold) return withStore(config, (store) => holdAndPrint(about(store), asked), { log });
@@ -79,8 +81,7 @@ function readOptions(options: PickOptions, words: readonly string[]): Asked | un
   const signal = name !== undefined && isSignal(name) ? name : undefined;
   const waitMs = wait === undefined ? (staysOn ? Infinity : 0) : wait === true ? Infinity : readDuration(wait);
   const faults = [
-    !isLabel(label) &&
-      `--label: ${JSON.stringify(label)} is no label: 1 to 100 letters, digits and _ . - are, beginning with a letter or digit`,
+    labelFault(label),
     !isClientId(client) &&
       `--client: ${JSON.stringify(client)} is no client's name: 1 to 100 letters, digits and _ . : @ - are`,
     waitMs === undefined &&

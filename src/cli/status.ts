@@ -1,6 +1,7 @@
 /** `servicewatcher status`: the table of the cluster. */
 import Table from 'cli-table3';
 import colors from 'picocolors';
+import { readAllLoads } from '../discovery/client-loads.ts';
 import { delay, systemClock } from '../shared/clock.ts';
 import { escapeControl } from '../shared/log.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
@@ -27,7 +28,8 @@ export async function status(file: string, options: StatusOptions): Promise<numb
     process.once('SIGINT', () => abort.abort(new Error('interrupted')));
     for (;;) {
       const now = clusterStatus(await readSnapshot(store));
-      const text = options.json ? JSON.stringify(now) : render(now);
+      const clients = await readAllLoads(store);
+      const text = options.json ? JSON.stringify({ ...now, clients }) : [render(now), ...loadLines(clients)].join('\n');
       // clear the screen and go home, as watch(1) does
       process.stdout.write(options.watch && !options.json ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
       if (!options.watch) return EXIT.ok;
@@ -55,6 +57,14 @@ export function render(now: ClusterStatus): string {
     if (stale) lines.push(colors.yellow(`${name}: its configuration file is not the cluster's`));
   }
   return lines.join('\n');
+}
+
+/** `clients of mqtt: w1 3, w2 2`, a line for each label. */
+export function loadLines(clients: Awaited<ReturnType<typeof readAllLoads>>): string[] {
+  return Object.entries(clients).map(([label, counts]) => {
+    const each = Object.entries(counts).map(([server, count]) => `${server} ${count}`);
+    return escapeControl(`clients of ${label}: ${each.join(', ')}`);
+  });
 }
 
 function header(now: ClusterStatus): string {

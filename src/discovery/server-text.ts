@@ -1,11 +1,11 @@
 /** A server in the words of a command: its address as text, placeholders, environment. Pure. */
 import type { Command } from '../shared/model.ts';
 import type { Registration } from './registration.ts';
+import { endpoint } from './select.ts';
 
 /** `10.0.0.1:1883`, `[fd00::1]:1883`; the address alone where there is no port. */
 export function serverAddress({ address, port }: Pick<Registration, 'address' | 'port'>): string {
-  if (port === undefined) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return port === undefined ? address : endpoint(address, port);
 }
 
 const PLACEHOLDER = /\{(address|host|port)\}/g;

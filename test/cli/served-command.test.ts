@@ -38,7 +38,14 @@ function serve(command: Command, options: Partial<ServedCommandOptions> = {}): S
   return served;
 }
 
-const shell = (script: string): Command => ['/bin/sh', '-c', `exec 2> /dev/null; ${script}`, 'sh', join(folder, 'seen'), '{address}:{port}'];
+const shell = (script: string): Command => [
+  '/bin/sh',
+  '-c',
+  `exec 2> /dev/null; ${script}`,
+  'sh',
+  join(folder, 'seen'),
+  '{address}:{port}',
+];
 
 async function seen(): Promise<string[]> {
   const text = await readFile(join(folder, 'seen'), 'utf8').catch(() => '');
@@ -86,6 +93,7 @@ describe('a command with a server', () => {
     served.use(server('w3'));
     await untilSeen(['10.0.0.1:1883', '10.0.0.3:1883']);
     expect(log.at('warn')).toEqual(['the command did not end within 0.2 s of SIGTERM; killing it']);
+    expect(log.at('info')).toEqual(['restarting the command: its server is 10.0.0.2:1883 now']);
   });
 
   it('is only sent a signal, if that is asked for', async () => {
