@@ -54,6 +54,7 @@ function shapeProblems(error: ZodError, { root, at }: LocatedDocument, index: nu
         at(keyOffset(root, [index, key]), `${key} is no key here; ${suggestion(key, keys)}`),
       );
     const path = [index, ...issue.path];
-    return [at(keyOffset(root, path), `${issue.path.map(String).join('.') || 'the check'}: ${issue.message}`)];
+    const [key] = issue.path;
+    return [at(keyOffset(root, path), key === undefined ? FORM : `${String(key)} is not understood; write a text`)];
   });
 }

@@ -139,7 +139,7 @@ export class Entry {
         return this.write(encodeRegistration(goal.value), session, false);
       case 'inherit': {
         if (this.written?.inherited) return;
-        const earlier = this.had === undefined ? await this.earlier(session) : undefined;
+        const earlier = await this.earlier(session);
         if (this.goal !== goal) return;
         if (earlier) return this.write(earlier.data, session, true);
         if (goal.otherwise) return this.write(encodeRegistration(goal.otherwise), session, false);
@@ -167,7 +167,6 @@ export class Entry {
         if (!this.written.data.equals(data)) await store.set(this.path, data);
         return true;
       }
-      if (this.doubt && this.parentMade) return false;
       await store.create(this.path, data, 'ephemeral');
       this.parentMade = true;
       return true;

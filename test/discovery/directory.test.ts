@@ -160,4 +160,13 @@ describe('a directory', () => {
     await settle();
     expect(changes).toBe(0);
   });
+
+  it('that is closed while it gathers changes does not tell of them', async () => {
+    directory.follow('web');
+    const before = changes;
+    await clock.until('it to be read', () => directory.ready);
+    directory.close();
+    await settle();
+    expect(changes).toBe(before);
+  });
 });

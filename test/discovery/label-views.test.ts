@@ -51,6 +51,8 @@ describe('views of labels', () => {
       told += 1;
     });
     await clock.advance(600_000);
+    await read('web');
+    await clock.advance(600_000);
     const before = told;
     await register('web', 'w1');
     await clock.advance(1_000);
@@ -81,10 +83,23 @@ describe('views of labels', () => {
   });
 
   it('of labels without number forget those that were asked for longest ago, but no followed one', async () => {
-    views.follow('followed', () => {});
-    for (let n = 0; n < 300; n++) await read(`l${n}`);
+    let told = 0;
+    views.follow('followed', () => {
+      told += 1;
+    });
+    await read('old');
+    await read('asked-again');
+    for (let n = 0; n < 100; n++) await read(`l${n}`);
+    await read('asked-again');
+    for (let n = 100; n < 300; n++) await read(`l${n}`);
     expect(views.open).toBe(256);
-    expect(await read('followed')).toEqual([]);
-    expect(views.open).toBe(256);
+    const before = told;
+    await register('followed', 'w1');
+    await clock.advance(1_000);
+    expect(told).toBeGreaterThan(before);
+    ensemble.stop();
+    await clock.advance(1_000);
+    expect(await read('asked-again')).toEqual([]);
+    await expect(read('old')).rejects.toThrow(NoAnswer);
   });
 });

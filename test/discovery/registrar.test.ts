@@ -319,6 +319,14 @@ describe('the registrations of a host', () => {
     expect(registered()['web/w1']).toEqual(WEB);
   });
 
+  it('do not take away what a watcher has registered at the place of a unit that does not run', async () => {
+    const watcher: Registration = { ...WEB, unit: undefined, source: 'watch' };
+    await by('the label', operator.ensure('/discovery/web'));
+    await by('the watcher', operator.create('/discovery/web/w1', encodeRegistration(watcher), 'ephemeral'));
+    await told(units, report());
+    expect(registered()['web/w1']?.source).toBe('watch');
+  });
+
   it('are not written before the host has joined, nor after its name is gone', async () => {
     registrar.left();
     await told(units, up);
