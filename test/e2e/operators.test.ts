@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Host } from '../harness/host.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
-import { sleeping } from '../harness/units.ts';
+import { service, sleeping } from '../harness/units.ts';
 import { until } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 import { viewUnits } from './unit-view.ts';
@@ -14,7 +14,11 @@ const EXTRA = 'extra.service';
 describeOnHosts('operators of three hosts', () => {
   let cluster: Cluster;
   beforeAll(async () => {
-    const units = Object.fromEntries([...UNITS, EXTRA].map((name) => [name, sleeping]));
+    const units = {
+      ...Object.fromEntries([...UNITS, EXTRA].map((name) => [name, sleeping])),
+      // whoever says that a host is drained is seen to have waited for it
+      'agent.service': service('ExecStart=sleep infinity\nExecStop=sleep 2'),
+    };
     cluster = await Cluster.start({ hosts: 3, units, services: SERVICES });
   });
   afterAll(() => cluster?.destroy());
