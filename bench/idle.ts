@@ -1,7 +1,7 @@
 /** What the daemon costs while nothing happens, on hosts with 50 units each. */
 import type { Host } from '../test/harness/host.ts';
 import type { Cluster } from './cluster.ts';
-import { cpuTimeOf, DAEMON, residentMemoryOf } from './observe.ts';
+import { cpuTimeOf, DAEMON, hostCpuTimeOf, residentMemoryOf } from './observe.ts';
 import type { Row } from './row.ts';
 
 const UNITS = 50;
@@ -54,13 +54,45 @@ export async function measureIdle(
   return rows;
 }
 
-/** Share of one core that the daemon and what it starts use, in percent. */
-function usedIn(windowMs: number): (host: Host) => Promise<number> {
+/** One unit on each host, told to others apart by whether it may run twice. */
+export function oneEach(isolation: 'keep' | 'stop'): string {
+  const units = ['a', 'b', 'c', 'd', 'e'];
+  return units.map((key) => `  - name: unit@${key}\n    count: 1\n    isolation: ${isolation}\n`).join('');
+}
+
+/** Two rows, of all hosts but the leader's: processor time of the daemon, and of the whole host with its systemd. */
+export function measureOneEach(isolation: 'keep' | 'stop') {
+  return async (cluster: Cluster, windows: number, progress: (percent: number) => void): Promise<Row[]> => {
+    await pause(REST_MS);
+    const leader = await cluster.leader();
+    const followers = cluster.hosts.filter((host) => host !== leader);
+    const daemon: number[] = [];
+    const whole: number[] = [];
+    for (let window = 0; window < windows; window++) {
+      const [ofDaemon, ofHost] = await Promise.all([
+        Promise.all(followers.map(usedIn(WINDOW_MS))),
+        Promise.all(followers.map(usedIn(WINDOW_MS, hostCpuTimeOf))),
+      ]);
+      daemon.push(...ofDaemon);
+      whole.push(...ofHost);
+      progress(Math.max(...ofHost));
+    }
+    if ((await cluster.leader()) !== leader) throw new Error('the leader changed while nothing was to happen');
+    const what = `with one unit that has isolation: ${isolation}, of one core`;
+    return [
+      { name: `processor time of an idle follower ${what}`, unit: '%', samples: daemon, goals: [] },
+      { name: `processor time of its whole host ${what}`, unit: '%', samples: whole, goals: [] },
+    ];
+  };
+}
+
+/** Share of one core that the daemon and what it starts use, or the whole host, in percent. */
+function usedIn(windowMs: number, spentBy = (host: Host) => cpuTimeOf(host, DAEMON)): (host: Host) => Promise<number> {
   return async (host) => {
     const start = performance.now();
-    const before = await cpuTimeOf(host, DAEMON);
+    const before = await spentBy(host);
     await pause(windowMs);
-    const after = await cpuTimeOf(host, DAEMON);
+    const after = await spentBy(host);
     return ((after - before) / (performance.now() - start)) * 100;
   };
 }

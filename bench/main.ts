@@ -6,7 +6,7 @@ import { runProgram } from '../test/harness/program.ts';
 import { Cluster } from './cluster.ts';
 import { measureFailover } from './failover.ts';
 import { measureHostLoss, measureLeaderHostLoss } from './host-loss.ts';
-import { IDLE_SERVICES, measureIdle } from './idle.ts';
+import { IDLE_SERVICES, measureIdle, measureOneEach, oneEach } from './idle.ts';
 import { measureLeaderLoss } from './leader-loss.ts';
 import { measureHostStop, measureLeaderStop } from './orderly-stop.ts';
 import { measureReload } from './reload.ts';
@@ -26,11 +26,13 @@ const BENCHMARKS: Readonly<Record<string, { readonly services: string; readonly 
   'host-stop': { services: BUSY_SERVICES, measure: measureHostStop },
   'leader-stop': { services: BUSY_SERVICES, measure: measureLeaderStop },
   idle: { services: IDLE_SERVICES, measure: measureIdle },
+  'idle-keep': { services: oneEach('keep'), measure: measureOneEach('keep') },
+  'idle-stop': { services: oneEach('stop'), measure: measureOneEach('stop') },
 };
 const NAMES = Object.keys(BENCHMARKS);
 
 const USAGE = `usage: npm run bench -- [--runs N] [--only NAME]… [--cli FILE]
-  --runs N     samples of each time (default 20); idle: N windows of a minute (default 5)
+  --runs N     samples of each time (default 20); of the idle ones N windows of a minute (default 5)
   --only NAME  one of ${NAMES.join(', ')}; may be given several times
   --cli FILE   the program to measure (default dist/cli.js)
 Exit code 0 when everything was measured, whatever the figures; 1 when something could not be; 2 for a wrong usage.
@@ -79,7 +81,7 @@ async function main(options: Options): Promise<number> {
 async function runOne(name: string, cluster: Cluster, options: Options): Promise<void> {
   const benchmark = BENCHMARKS[name];
   if (benchmark === undefined) return;
-  const runs = options.runs ?? (name === 'idle' ? 5 : 20);
+  const runs = options.runs ?? (name.startsWith('idle') ? 5 : 20);
   const progress: Progress = (figure) => process.stderr.write(`  ${name} ${figure.toFixed(2)}\n`);
   const measured = await benchmark.measure(cluster, runs, progress);
   for (const row of Array.isArray(measured) ? measured : [measured]) console.log(renderRow(row));

@@ -65,7 +65,16 @@ export async function loggedAt(host: Host, line: RegExp, since: number): Promise
 
 /** Processor time of all of a unit's processes so far, those that have ended included, in ms. */
 export async function cpuTimeOf(host: Host, unit: string): Promise<number> {
-  const text = await readFile(`${controlGroup(host, unit)}/cpu.stat`, 'utf8');
+  return await cpuTime(controlGroup(host, unit));
+}
+
+/** The same of everything on the host, its systemd and system bus included. */
+export async function hostCpuTimeOf(host: Host): Promise<number> {
+  return await cpuTime(host.path('/sys/fs/cgroup'));
+}
+
+async function cpuTime(group: string): Promise<number> {
+  const text = await readFile(`${group}/cpu.stat`, 'utf8');
   return Number(/^usage_usec (\d+)$/m.exec(text)?.[1]) / 1000;
 }
 

@@ -258,8 +258,8 @@ export class UnitJobs {
   }
 
   /**
-   * A unit that we, or a guard of ours, stopped may count as failed for systemd: it ended with 143, or had to be killed
-   * when its TimeoutStopSec was over. That says nothing against starting it here again, so it is reset.
+   * A unit that we, or a guard of ours, stopped may count as failed for systemd: it ended with 143, had to be killed when
+   * its TimeoutStopSec was over, or had no main process yet. That says nothing against starting it here again, so it is reset.
    */
   async resetIfStopped(unit: string): Promise<void> {
     const { systemd, table, log } = this.deps;
@@ -267,7 +267,9 @@ export class UnitJobs {
     const exit = await systemd.exitInfo(unit);
     const bySignal = exit.code === 'killed' && (exit.status === SIGTERM || exit.status === SIGKILL);
     const byStatus = exit.code === 'exited' && exit.status === EXIT_SIGTERM;
-    if (!bySignal && !byStatus) return;
+    // of its `ExecStartPre=` systemd tells the result alone
+    const beforeMain = exit.code === 'none' && (exit.result === 'signal' || exit.result === 'timeout');
+    if (!bySignal && !byStatus && !beforeMain) return;
     if (exit.status === SIGKILL) log.warn(`${unit} did not stop in its time (TimeoutStopSec) and was killed`, { unit });
     await systemd.resetFailed(unit);
     // the signal of the reset may come after its answer: until then the unit would be reported as failed

@@ -535,6 +535,24 @@ describe('an executor', () => {
     expect(active('a')).toBe('inactive');
   });
 
+  it.each([
+    ['its main process', 'hangs'],
+    ['what runs before its main process', 'hangs-before'],
+  ] as const)(
+    'does not report a unit as failed that it stopped while %s hung: it may run here again',
+    async (_, start) => {
+      host.systemd.define('a.service', { start });
+      await writeSpec();
+      await boot();
+      await desire([unit('a')]);
+      await clock.until('it to hang', () => active('a') === 'activating');
+      const failures = watchReports((report) => report.units.some(({ failure }) => failure !== undefined));
+      await clock.finish('the stop', executor.stopUnits('all', new AbortController().signal), 1_000);
+      expect(active('a')).toBe('inactive');
+      expect(failures()).toEqual([]);
+    },
+  );
+
   it('stops a unit, too, whose start was asked for a moment before', async () => {
     await writeSpec();
     await boot();

@@ -3,8 +3,11 @@
 export interface UnitScript {
   /** Until it is active, or fails to become so. 0: at once. */
   readonly startMs: number;
-  /** `fails`: its main process exits with `exitStatus` before it is ready. `hangs`: it is never ready. */
-  readonly start: 'succeeds' | 'fails' | 'hangs';
+  /**
+   * `fails`: its main process exits with `exitStatus` before it is ready. `hangs`: it is never ready.
+   * `hangs-before`: its `ExecStartPre=` never ends, so that there is no main process yet.
+   */
+  readonly start: 'succeeds' | 'fails' | 'hangs' | 'hangs-before';
   /** systemd gives up a start that takes longer (TimeoutStartSec). */
   readonly startTimeoutMs: number;
   /** Its main process exits by itself after this long of activity, with `exitStatus`. */

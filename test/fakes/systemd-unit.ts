@@ -135,8 +135,9 @@ export class FakeUnit {
       this.#run();
       return;
     }
-    this.#enter('activating', 'start', CLEAN);
-    if (start === 'hangs' || startMs > startTimeoutMs) this.#after(startTimeoutMs, () => this.#terminate('timeout'));
+    this.#enter('activating', start === 'hangs-before' ? 'start-pre' : 'start', CLEAN);
+    const hangs = start === 'hangs' || start === 'hangs-before';
+    if (hangs || startMs > startTimeoutMs) this.#after(startTimeoutMs, () => this.#terminate('timeout'));
     else if (start === 'succeeds') this.#after(startMs, () => this.#run());
     else this.#after(startMs, () => this.#died({ result: 'success', code: 'exited', status: exitStatus }));
   }
@@ -152,9 +153,13 @@ export class FakeUnit {
 
   /** SIGTERM, and SIGKILL when that takes too long. */
   #terminate(result: 'success' | 'timeout'): void {
+    const beforeMain = this.sub === 'start-pre';
     this.#enter('deactivating', 'stop-sigterm', this.exit);
     const { stop, stopMs, stopTimeoutMs } = this.script;
-    if (stop === 'ignores-sigterm' || stopMs > stopTimeoutMs) {
+    // how a command before the main process ended is told by the result alone
+    if (beforeMain)
+      this.#after(0, () => this.#died({ result: result === 'success' ? 'signal' : result, code: 'none', status: 0 }));
+    else if (stop === 'ignores-sigterm' || stopMs > stopTimeoutMs) {
       this.#after(stopTimeoutMs, () => this.#died({ result: 'timeout', code: 'killed', status: SIGKILL }));
     } else if (stop === 'exit-143') {
       this.#after(stopMs, () => this.#died({ result, code: 'exited', status: 128 + SIGTERM }));

@@ -354,7 +354,7 @@ export const FAULTS: readonly Kind[] = [
   signal('unit fails', 6, SIGKILL),
   signal('unit exits', 4, SIGTERM),
   spoil('unit will fail to start', 2, () => ({ start: 'fails', exitStatus: 1 }), true),
-  spoil('unit will hang at start', 2, () => ({ start: 'hangs' }), true),
+  spoil('unit will hang at start', 2, ({ random }) => ({ start: random.pick(['hangs', 'hangs-before']) }), true),
   spoil('unit will be slow to start', 2, ({ random }) => ({ startMs: random.int(200, 3_000) }), true),
   spoil('unit will hang at stop', 2, () => ({ stop: 'ignores-sigterm', stopTimeoutMs: 5_000 }), true),
   spoil(

@@ -55,6 +55,17 @@ export function failureCases(rig: () => Rig): void {
     await watched.untilTold('jvm.service', 'inactive');
   });
 
+  it('reports a unit that is stopped before its main process as failed by a signal, without an exit', async () => {
+    await rig().define({ 'early.service': { start: 'hangs-before' } });
+    const start = watched.systemd.start('early.service', DEADLINE_MS, never);
+    await watched.untilTold('early.service', 'activating');
+    expect(await watched.systemd.stop('early.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
+    expect(await start).toEqual({ kind: 'canceled' });
+    await watched.untilTold('early.service', 'failed');
+    expect(await watched.systemd.exitInfo('early.service')).toEqual({ result: 'signal', code: 'none', status: 0 });
+    await watched.systemd.resetFailed('early.service');
+  });
+
   it('reports a unit that was killed by SIGKILL', async () => {
     await rig().define({ 'killed.service': {} });
     await watched.systemd.start('killed.service', DEADLINE_MS, never);

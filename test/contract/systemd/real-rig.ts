@@ -62,6 +62,7 @@ function unitFile(script: UnitScript): string {
   const lines = [`TimeoutStartSec=${script.startTimeoutMs}ms`, `TimeoutStopSec=${script.stopTimeoutMs}ms`];
   const simple = script.start === 'succeeds' && script.startMs === 0;
   if (!simple) lines.push('Type=notify', 'NotifyAccess=all');
+  if (script.start === 'hangs-before') lines.push('ExecStartPre=/bin/sleep infinity');
   if (simple && script.exitsAfterMs === undefined && script.stop === 'sigterm' && script.stopMs === 0) {
     lines.push('ExecStart=/bin/sleep infinity');
   } else {
@@ -82,6 +83,7 @@ function shell(script: UnitScript): string {
   const life = () => {
     switch (script.start) {
       case 'hangs':
+      case 'hangs-before':
         return [forever];
       case 'fails':
         return [pause(script.startMs), `exit ${script.exitStatus}`];
