@@ -34,7 +34,7 @@ export async function check(file: string, options: CheckOptions = {}): Promise<0
 }
 
 function summary(config: Config): string {
-  const { services } = config.spec;
+  const { services, templates = [], hooks = [] } = config.spec;
   const byType = (type: Service['type']): number => services.filter((service) => service.type === type).length;
   const disabled = services.filter((service) => !service.enabled).length;
   const units = services.reduce((sum, service) => sum + unitsOf(service).length, 0);
@@ -43,6 +43,8 @@ function summary(config: Config): string {
     `${config.file}: ok`,
     `services: ${services.length} (${byType('global')} global, ${byType('shared')} shared, ${byType('multi')} multi; ${disabled} disabled)`,
     `units: ${units}`,
+    ...(templates.length > 0 ? [`templates: ${templates.length}`] : []),
+    ...(hooks.length > 0 ? [`hooks: ${hooks.length}`] : []),
     `zookeeper: ${servers}, below ${config.zookeeper.chroot}`,
     `spec: ${config.specDigest}`,
     '',
@@ -64,5 +66,7 @@ function toJson(file: string, parsed: ParsedConfig): object {
       enabled: service.enabled,
       units: unitsOf(service),
     })),
+    templates: (config.spec.templates ?? []).map(({ source, destination }) => ({ source, destination })),
+    hooks: (config.spec.hooks ?? []).map(({ events, run }) => ({ events, run })),
   };
 }

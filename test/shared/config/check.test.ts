@@ -82,6 +82,18 @@ describe('a right file', () => {
     });
   });
 
+  test('templates and hooks are counted, and listed', async () => {
+    const file = await fileWith(
+      'outputs.yml',
+      'zookeeper: {quorum: a}\nservices: []\ntemplates: [{source: /a, destination: /b}]\nhooks: [{on: unit-failed, run: c d}]',
+    );
+    expect((await run(file)).out).toContain('units: 0\ntemplates: 1\nhooks: 1\n');
+    expect(JSON.parse((await run(file, true)).out)).toMatchObject({
+      templates: [{ source: '/a', destination: '/b' }],
+      hooks: [{ events: ['unit-failed'], run: ['c', 'd'] }],
+    });
+  });
+
   test('warnings are printed and do not fail it', async () => {
     const file = await fileWith('warned.yml', 'zookeeper: {quorum: a}\nservices:\n- {name: a, type: global, count: 1}');
     expect(await run(file)).toMatchObject({
