@@ -193,10 +193,11 @@ export class Entry {
   }
 
   private async remove(session: string): Promise<void> {
-    await this.makeParent();
-    const sure = this.written !== undefined && !this.doubt;
-    const found = sure || !this.doubt ? undefined : await this.options.store.get(this.path);
-    if (sure || (found && (found.owner === session || this.isOurs(found, false)))) await this.removeNow();
+    if (this.doubt) {
+      // the label is made before it is needed: what is registered later takes one request
+      const [found] = await Promise.all([this.options.store.get(this.path), this.makeParent()]);
+      if (found && (found.owner === session || this.isOurs(found, false))) await this.removeNow();
+    } else if (this.written) await this.removeNow();
     this.written = undefined;
     this.doubt = false;
     this.watch?.close();

@@ -2,6 +2,7 @@
  * What is registered under a label: `discovery/<label>/<id>`, ephemeral. Written by the executor for each instance of a
  * service with `discovery:`, and by `servicewatcher watch` for anything else; read by whoever looks for it.
  */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { compare, isHostName } from '../shared/names.ts';
 import { host, label, natural, unit } from '../shared/payload-parts.ts';
@@ -12,9 +13,10 @@ const schema = z.object({
   label,
   id: z.string(),
   host,
-  address: z.string(),
+  // printed as it is, and handed to other programs
+  address: z.string().refine((text) => isHostName(text) || isIP(text) > 0, 'is neither a host name nor an IP address'),
   port: natural.max(65_535).optional(),
-  role: z.string().optional(),
+  role: label.optional(),
   info: z.record(z.string(), z.json()).optional(),
   healthy: z.boolean(),
   unit: unit.optional(),
