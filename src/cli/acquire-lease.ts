@@ -1,9 +1,11 @@
 /** `servicewatcher acquire-lease`: waits for a startup lease and takes it; it is held on when the command has ended. */
 import { type Acquisition, acquireLease } from '../discovery/acquire-lease.ts';
-import { isLeaseId, type LeaseHolder } from '../discovery/lease.ts';
+import { isLeaseId } from '../discovery/lease.ts';
 import { systemClock } from '../shared/clock.ts';
 import { readDuration } from '../shared/config/scalars.ts';
+import { escapeControl } from '../shared/log.ts';
 import { isHostName, isLabel } from '../shared/names.ts';
+import { describeHolder } from './lease-lines.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface AcquireLeaseOptions {
@@ -64,7 +66,7 @@ function tell(acquisition: Acquisition, options: AcquireLeaseOptions, interrupte
       const when = interrupted ? 'before this was interrupted' : `within ${options.acquireTimeout}`;
       const queue = before === 0 ? '' : `; ${before} came before`;
       process.stderr.write(
-        `the lease ${label} was not to be had ${when}: it is held by ${describeHolder(holder)}${queue}\n`,
+        `the lease ${label} was not to be had ${when}: it is held by ${escapeControl(describeHolder(holder))}${queue}\n`,
       );
       return EXIT.no;
     }
@@ -79,14 +81,6 @@ const acquiredWords = {
   'ran-out': ', as its holder had it for longer than it may',
   own: ', as before',
 } as const satisfies Record<Extract<Acquisition, { kind: 'acquired' }>['how'], string>;
-
-/** `ID of HOST (ADDRESS), since TIME, for TIMEOUT s at most`. */
-export function describeHolder(holder: LeaseHolder | undefined): string {
-  if (holder === undefined) return 'somebody else';
-  const { id, host, address, since, timeoutMs } = holder;
-  const at = address === undefined ? '' : ` (${address})`;
-  return `${id} on ${host}${at} since ${since}, for ${Math.ceil(timeoutMs / 1000)} s at most`;
-}
 
 /** What is wrong with the names that both commands take, one sentence each. */
 export function leaseFaults({ label, serviceId }: Pick<AcquireLeaseOptions, 'label' | 'serviceId'>): string[] {

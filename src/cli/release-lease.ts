@@ -1,6 +1,8 @@
 /** `servicewatcher release-lease`: ends a startup lease, if the id holds it. */
 import { type Release, releaseLease } from '../discovery/lease.ts';
-import { describeHolder, leaseFaults } from './acquire-lease.ts';
+import { escapeControl } from '../shared/log.ts';
+import { leaseFaults } from './acquire-lease.ts';
+import { describeHolder } from './lease-lines.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface ReleaseLeaseOptions {
@@ -30,7 +32,7 @@ function tell(release: Release, { json, label, serviceId: id }: ReleaseLeaseOpti
       return EXIT.ok;
     case 'held':
       process.stderr.write(
-        `the lease ${label} was not released: it is not held by ${id}, but by ${describeHolder(release.by)}\n`,
+        `the lease ${label} was not released: it is not held by ${id}, but by ${escapeControl(describeHolder(release.by))}\n`,
       );
       return EXIT.no;
   }

@@ -2,10 +2,12 @@
 import Table from 'cli-table3';
 import colors from 'picocolors';
 import { readAllLoads } from '../discovery/client-loads.ts';
+import { readLeases } from '../discovery/lease-list.ts';
 import { delay, systemClock } from '../shared/clock.ts';
 import { escapeControl } from '../shared/log.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
 import { type ClusterStatus, COLUMNS, clusterStatus, type StatusColumn, type UnitRow } from './cluster-status.ts';
+import { leaseLines } from './lease-lines.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface StatusOptions {
@@ -29,7 +31,10 @@ export async function status(file: string, options: StatusOptions): Promise<numb
     for (;;) {
       const now = clusterStatus(await readSnapshot(store));
       const clients = await readAllLoads(store);
-      const text = options.json ? JSON.stringify({ ...now, clients }) : [render(now), ...loadLines(clients)].join('\n');
+      const leases = await readLeases(store);
+      const text = options.json
+        ? JSON.stringify({ ...now, clients, ...(leases.length > 0 && { leases }) })
+        : [render(now), ...loadLines(clients), ...leaseLines(leases)].join('\n');
       // clear the screen and go home, as watch(1) does
       process.stdout.write(options.watch && !options.json ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
       if (!options.watch) return EXIT.ok;
