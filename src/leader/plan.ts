@@ -8,7 +8,7 @@ import type { Snapshot } from '../shared/snapshot.ts';
 import { hostViews, leavingMembers, placedOn, runningOn } from './inputs.ts';
 import { place } from './place.ts';
 import type { Placement, Unplaced } from './placement.ts';
-import { renderUnits, sameValues } from './render.ts';
+import { changedAttachments, renderUnits, sameValues } from './render.ts';
 import { describeCause, describeWhy } from './why.ts';
 
 /** What is read of the cluster for a plan. */
@@ -19,7 +19,9 @@ export type PlannedChange =
   | { readonly kind: 'stop'; readonly unit: string; readonly host: string; readonly why: string }
   | { readonly kind: 'move'; readonly unit: string; readonly from: string; readonly to: string; readonly why: string }
   /** It stays where it is, but the hosts named in its prestart script change. */
-  | { readonly kind: 'restart'; readonly unit: string; readonly host: string; readonly why: string };
+  | { readonly kind: 'restart'; readonly unit: string; readonly host: string; readonly why: string }
+  /** It runs on, but is checked, registered, or started the next time in another way. */
+  | { readonly kind: 'update'; readonly unit: string; readonly host: string; readonly why: string };
 
 export interface Plan {
   /** Sorted by unit, then host. */
@@ -43,7 +45,7 @@ export function planChange(spec: Spec, sources: PlanSources, without: readonly s
   const previous = placedOn(sources.desired);
   const placement = place({ spec, hosts: hostViews(views), previous, running: runningOn(observed) });
   const rendered = renderUnits(placement, spec, members);
-  const changes = [...departures(placement), ...arrivals(placement, previous), ...restarts(rendered, sources)];
+  const changes = [...departures(placement), ...arrivals(placement, previous), ...changesInPlace(rendered, sources)];
   const hostOf = (change: PlannedChange) => (change.kind === 'move' ? change.from : change.host);
   changes.sort((a, b) => compare(a.unit, b.unit) || compare(hostOf(a), hostOf(b)) || compare(a.kind, b.kind));
   return { changes, unplaced: placement.unplaced, ...countStopped(rendered, spec, sources) };
@@ -69,19 +71,28 @@ function arrivals(placement: Placement, previous: ReadonlyMap<string, readonly s
   return changes;
 }
 
-function restarts(rendered: ReadonlyMap<string, readonly DesiredUnit[]>, sources: PlanSources): PlannedChange[] {
+function changesInPlace(rendered: ReadonlyMap<string, readonly DesiredUnit[]>, sources: PlanSources): PlannedChange[] {
   const changes: PlannedChange[] = [];
   for (const [host, units] of rendered) {
     const before = new Map(sources.desired.get(host)?.units.map((unit) => [unit.unit, unit]));
-    for (const { unit, prestart } of units) {
-      const old = before.get(unit)?.prestart;
-      if (!old || !prestart || sameValues(old.values, prestart.values)) continue;
-      // the executor waits for a value and leaves the unit running meanwhile
-      if (Object.values(prestart.values).some((hosts) => hosts.length === 0)) continue;
-      changes.push({ kind: 'restart', unit, host, why: 'the hosts named in its prestart script change' });
+    for (const now of units) {
+      const { unit } = now;
+      const old = before.get(unit);
+      if (old === undefined) continue;
+      if (isRestarted(old, now))
+        changes.push({ kind: 'restart', unit, host, why: 'the hosts named in its prestart script change' });
+      const updated = changedAttachments(old, now);
+      if (updated.length > 0)
+        changes.push({ kind: 'update', unit, host, why: `${updated.join(', ')}: it is not restarted` });
     }
   }
   return changes;
+}
+
+function isRestarted({ prestart: old }: DesiredUnit, { prestart }: DesiredUnit): boolean {
+  if (!old || !prestart || sameValues(old.values, prestart.values)) return false;
+  // the executor waits for a value and leaves the unit running meanwhile
+  return Object.values(prestart.values).every((hosts) => hosts.length > 0);
 }
 
 /**

@@ -55,7 +55,7 @@ export function differs(written: Desired | undefined, units: readonly DesiredUni
 
 function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
   if (!b || a.unit !== b.unit || a.service !== b.service || a.isolation !== b.isolation) return false;
-  if ((a.withdrawn ?? false) !== (b.withdrawn ?? false) || !sameAttachments(a, b)) return false;
+  if ((a.withdrawn ?? false) !== (b.withdrawn ?? false) || changedAttachments(a, b).length > 0) return false;
   if (!sameData(a.moves, b.moves)) return false;
   if (!sameData(a.waitsFor, b.waitsFor)) return false;
   if (!a.prestart || !b.prestart) return a.prestart === b.prestart;
@@ -63,13 +63,14 @@ function sameContent(a: DesiredUnit, b: DesiredUnit | undefined): boolean {
   return a.prestart.script === b.prestart.script && sameValues(a.prestart.values, b.prestart.values);
 }
 
-function sameAttachments(a: Attachments, b: Attachments): boolean {
-  return (
-    sameData(a.check, b.check) &&
-    sameData(a.discovery, b.discovery) &&
-    sameData(a.start, b.start) &&
-    sameData(a.after, b.after)
-  );
+/** What a service has beside its placement. */
+const ATTACHMENTS = ['check', 'discovery', 'start', 'after'] as const satisfies readonly (keyof Attachments)[];
+const NONE: readonly (keyof Attachments)[] = [];
+
+/** Which of them differ. */
+export function changedAttachments(a: Attachments, b: Attachments): readonly (keyof Attachments)[] {
+  if (ATTACHMENTS.every((key) => sameData(a[key], b[key]))) return NONE;
+  return ATTACHMENTS.filter((key) => !sameData(a[key], b[key]));
 }
 
 /** Compares plain data. What this leader rendered is the same object; only what was read from ZooKeeper is looked into. */

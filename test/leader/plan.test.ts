@@ -92,6 +92,21 @@ describe('a plan', () => {
     ]);
   });
 
+  it('says what would be checked or registered in another way, and that it runs on', () => {
+    const discovery = { label: 'two', onlyHealthy: true };
+    const registered = (label: string) => ({ ...unit('two'), discovery: { ...discovery, label } });
+    const planned = planChange(
+      specOf({ ...two, discovery, after: [{ service: 'everywhere', where: 'anywhere' }] }),
+      cluster({ w1: [registered('two')], w2: [registered('old')] }),
+      [],
+    );
+    expect(planned.changes).toEqual([
+      { kind: 'update', unit: 'two.service', host: 'w1', why: 'after: it is not restarted' },
+      { kind: 'update', unit: 'two.service', host: 'w2', why: 'discovery, after: it is not restarted' },
+    ]);
+    expect(planned.stopped).toBe(0);
+  });
+
   it('lists what would stay unplaced', () => {
     expect(planChange(specOf({ ...two, count: 4 }), running, []).unplaced).toMatchObject([{ wanted: 4, placed: 3 }]);
   });

@@ -57,6 +57,12 @@ export function readHealthCheck(
       `check.on_unhealthy is move, but ${service.name} is global: every host has an instance already; write restart or report`,
     );
   }
+  if (onUnhealthy === 'move' && service.type === 'multi' && Object.keys(service.force).length > 0) {
+    findings.warning(
+      [...path, 'on_unhealthy'],
+      `${Object.keys(service.force).join(', ')} cannot move, as force says: unhealthy or not, it stays where it is`,
+    );
+  }
   if (probe === undefined) return undefined;
   return {
     probe,

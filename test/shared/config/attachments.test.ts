@@ -447,6 +447,12 @@ describe('each mistake is reported at its place, with what is allowed', () => {
     expect(problems(source)).toEqual(expected);
   });
 
+  test('a move of what is forced to a host is accepted with a warning', () => {
+    expect(
+      warnings('- {name: a, instances: {x: 1, y: 1}, force: {x: w1}, check: {exec: x, on_unhealthy: move}}'),
+    ).toEqual(['c.yml:3:85: x cannot move, as force says: unhealthy or not, it stays where it is']);
+  });
+
   test('a mistake within a list hides none of the others', () => {
     expect(problems("- {name: a, count: 1, after: ['']}\n- {name: b}").map((line) => line.slice(0, 32))).toEqual([
       'c.yml:3:31: after.0.service is a',
