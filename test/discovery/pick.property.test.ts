@@ -62,6 +62,13 @@ function come(within: PickWorld, times: readonly number[]): Held[] {
 /** What counts a client that has the server it was told of last. */
 const entryOf = ({ client, told }: Held) => `${client}=${told.at(-1)?.split('@')[0]}`;
 
+/** The same number for the same session. */
+function numberOf(known: Map<string, number>, session: string): number {
+  const number = known.get(session) ?? known.size;
+  known.set(session, number);
+  return number;
+}
+
 describe('clients that come at the same moment', () => {
   it('differ by at most 1 between servers, each having had the fewest clients when it was chosen', async () => {
     await fc.assert(
@@ -94,7 +101,32 @@ describe('clients that come at the same moment', () => {
         // each was told of the one that it counts for
         expect(w.entries()).toEqual(held.map(entryOf).sort());
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
+    );
+  });
+
+  it('choose in the order in which they came', async () => {
+    await fc.assert(
+      fc.asyncProperty(servers, arrivals, latencyMs, seed, async (ids, times, latency, chance) => {
+        const w = world(chance, latency);
+        await w.register(...ids);
+        const came: number[] = [];
+        const chose: number[] = [];
+        const clientOf = new Map<string, number>();
+        w.ensemble.onApplied = (session, operations) => {
+          const made = operations.flatMap((each) => (each.op === 'create' ? [each.path] : []));
+          for (const path of made) {
+            if (path.startsWith('/clients/mqtt/turn-')) came.push(numberOf(clientOf, session));
+            else if (path.includes('=')) chose.push(numberOf(clientOf, session));
+          }
+        };
+        const held = come(w, times);
+        await w.clock.advance(100);
+        await w.clock.until('all to have one', () => held.every(({ told }) => told.length > 0), WITHIN_MS);
+        expect(chose).toEqual(came);
+        expect(chose).toHaveLength(times.length);
+      }),
+      { numRuns: 100 },
     );
   });
 
@@ -123,7 +155,7 @@ describe('clients that come at the same moment', () => {
         expect(w.entries()).toEqual(living.map(entryOf).sort());
         expect(w.turns()).toEqual([]);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -161,7 +193,7 @@ describe('clients that come at the same moment', () => {
         await w.clock.advance(10_000);
         expect(settled()).toBe(true);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
