@@ -112,6 +112,8 @@ describe('a desired state that is written', () => {
     ['the same', [unit()], [unit()], false],
     ['another reason only', [unit()], [unit({ why: { kind: 'forced' } })], false],
     ['the same values', [unit({ prestart: prestart('w1') })], [unit({ prestart: prestart('w1') })], false],
+    ['moves that are to be remembered', [unit()], [unit({ moves: [{ from: 'w2', at: 5 }] })], true],
+    ['the same moves', [unit({ moves: [{ from: 'w2', at: 5 }] })], [unit({ moves: [{ from: 'w2', at: 5 }] })], false],
     ['another unit', [unit()], [unit({ unit: 'b.service' })], true],
     ['another service', [unit()], [unit({ service: 'b' })], true],
     ['another isolation', [unit()], [unit({ isolation: 'stop' })], true],

@@ -233,6 +233,20 @@ describe('the verifier notices', () => {
     ]);
   });
 
+  test('an unhealthy instance that is stopped, and no host has it instead', () => {
+    const input: PlacementInput = {
+      spec: specOf([shared('a', 1)]),
+      hosts: hostsOf('w1', { w1: { 'a.service': 'unhealthy' } }),
+      previous: onHosts({ 'a.service': 'w1' }),
+      running: new Map(),
+    };
+    expect(verify(input, place(input)).map(({ message }) => message)).toEqual([
+      'a.service on w1: runs there, though badly, and is stopped without another host taking it',
+    ]);
+    const failed = { ...input, hosts: hostsOf('w1', { w1: { 'a.service': 'failed' } }) };
+    expect(verify(failed, place(failed))).toEqual([]);
+  });
+
   test('a new instance on a cordoned host', () => {
     const input: PlacementInput = {
       spec: specOf([shared('a', 1)]),
