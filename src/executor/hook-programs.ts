@@ -33,6 +33,8 @@ export type ProgramOutcome =
 /** A program that tells others of a change needs few processes; one that forks for ever soon has this many. */
 const LIMITS = { tasks: 128, memoryBytes: 512 * 1024 * 1024, cpuWeight: 20 };
 
+/** systemd.exec(5): what a process ends with whose program cannot be executed. */
+const EXIT_EXEC = 203;
 const NEVER = new AbortController().signal;
 
 /** The transient service that runs a hook's program. */
@@ -105,6 +107,8 @@ export class HookPrograms {
     const { result, code, status } = await this.systemd.exitInfo(unit);
     await this.systemd.resetFailed(unit);
     if (result === 'timeout') return timedOut(timeoutMs);
+    if (code === 'exited' && status === EXIT_EXEC)
+      return { kind: 'failed', why: 'it could not be executed: see that it is there, and executable' };
     const how = code === 'exited' ? `it ended with status ${status}` : `it was killed by signal ${status}`;
     return { kind: 'failed', why: code === 'none' ? `it did not start (${result})` : `${how} (${result})` };
   }

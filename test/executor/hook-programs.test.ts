@@ -80,6 +80,12 @@ describe("a hook's program", () => {
       'failed',
       'it was killed by signal 9 (signal)',
     ],
+    [
+      { kind: 'failed' },
+      { ...EXIT, status: 203 },
+      'failed',
+      'it could not be executed: see that it is there, and executable',
+    ],
     [{ kind: 'failed' }, { result: 'resources', code: 'none', status: 0 }, 'failed', 'it did not start (resources)'],
     [
       { kind: 'failed' },
