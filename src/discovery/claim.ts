@@ -10,7 +10,7 @@ import { clientsPath, discoveryPath } from '../shared/znodes.ts';
 import { type Client, choose } from './choose.ts';
 import { clientsAmong, decodeClientEntry, encodeClientEntry, entryName } from './client-entry.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
-import { type MyTurn, removeIfThere, takeTurn } from './turn.ts';
+import { look, type MyTurn, type QueueOptions, removeIfThere, takeTurn } from './turn.ts';
 
 export interface ClaimOptions {
   readonly store: Store;
@@ -45,13 +45,13 @@ const READ_AT_ONCE = 16;
 /** Rejects as the store does, and with the signal's reason. Tried again after a rejection, it finds what was left of it. */
 export async function claim(options: ClaimOptions, wish: Wish, signal: AbortSignal): Promise<Claim> {
   const { store, label } = options;
+  const queue = { ...options, parent: clientsPath(label), from: discoveryPath(label) };
   // nothing is made for a label that nobody has ever registered under
-  if (((await store.children(discoveryPath(label))) ?? []).length === 0) return { kind: 'none' };
-  const parent = clientsPath(label);
-  await store.ensure(parent);
+  if (((await store.children(queue.from)) ?? []).length === 0) return { kind: 'none' };
+  await store.ensure(queue.parent);
   for (;;) {
-    const turn = await takeTurn({ ...options, parent }, signal);
-    const answer = await claimInTurn(options, wish, turn, signal);
+    const turn = await takeTurn(queue, signal);
+    const answer = await claimInTurn(queue, wish, turn, signal);
     if (answer?.kind === 'none' || answer?.kind === 'replaced') await removeIfThere(store, turn.path);
     if (answer) return answer;
   }
@@ -59,21 +59,20 @@ export async function claim(options: ClaimOptions, wish: Wish, signal: AbortSign
 
 /** Undefined when the turn is over without a choice: it was taken away. */
 async function claimInTurn(
-  options: ClaimOptions,
+  options: ClaimOptions & QueueOptions,
   wish: Wish,
   turn: MyTurn,
   signal: AbortSignal,
 ): Promise<Claim | undefined> {
-  const { store, label, client } = options;
-  for (let { names } = turn; ; names = (await store.children(clientsPath(label))) ?? []) {
+  const { store, client } = options;
+  for (let { sight } = turn; ; sight = await look(options)) {
     signal.throwIfAborted();
-    const clients = clientsAmong(names);
+    const clients = clientsAmong(sight.names);
     const own = clients.filter((each) => each.client === client);
     const other = wish.sessions && (await otherProcess(options, own, wish.sessions));
     if (other !== undefined) return { kind: 'replaced', by: other };
-    const ids = (await store.children(discoveryPath(label))) ?? [];
     const self = { client, ...(wish.keep !== undefined && { keep: wish.keep }) };
-    const server = await firstLive(options, choose(ids, clients, self, turn.number));
+    const server = await firstLive(options, choose(sight.choices, clients, self, turn.number));
     if (!server) return { kind: 'none' };
     try {
       return await commit(options, wish, turn, own, server);

@@ -16,18 +16,32 @@ export interface QueueOptions {
   readonly clock: Clock;
   /** The znode, which must exist, whose children the turns are. */
   readonly parent: string;
+  /** The znode whose children are chosen from. */
+  readonly from: string;
   /** A UUID: turns with it are this process's own. */
   readonly who: string;
+}
+
+/** The children of both, `from` read after the turns: it holds all that those before this one have seen. */
+export interface Sight {
+  readonly names: readonly string[];
+  readonly choices: readonly string[];
 }
 
 /** How long a turn may take: it takes some round trips, so this is for a process that hangs, or is gone. */
 export const TURN_MS = 2_000;
 
-/** `names`: all children of the parent when it became this one's turn. */
+/** `sight`: what was there when it became this one's turn. */
 export interface MyTurn {
   readonly path: string;
   readonly number: number;
-  readonly names: readonly string[];
+  readonly sight: Sight;
+}
+
+/** One round trip: ZooKeeper answers the requests of a session in their order. */
+export async function look({ store, parent, from }: QueueOptions): Promise<Sight> {
+  const [names = [], choices = []] = await Promise.all([store.children(parent), store.children(from)]);
+  return { names, choices };
 }
 
 /** Resolves when it is this process's turn; rejects as the store does, and with the signal's reason. */
@@ -47,8 +61,8 @@ async function untilFirst(options: QueueOptions, path: string, signal: AbortSign
   const own = path.slice(parent.length + 1);
   for (;;) {
     signal.throwIfAborted();
-    const names = (await store.children(parent)) ?? [];
-    const turns = turnsAmong(names);
+    const sight = await look(options);
+    const turns = turnsAmong(sight.names);
     const at = turns.findIndex(({ name }) => name === own);
     const mine = turns[at];
     if (!mine) return undefined;
@@ -57,7 +71,7 @@ async function untilFirst(options: QueueOptions, path: string, signal: AbortSign
     for (const stray of strays) await removeIfThere(store, `${parent}/${stray.name}`);
     if (strays.length > 0) continue;
     const ahead = turns[at - 1];
-    if (!ahead) return { path, number: mine.number, names };
+    if (!ahead) return { path, number: mine.number, sight };
     // the longest that all of those ahead may take: whoever waits looks no more often than it must
     const isGone = await untilGone(options, `${parent}/${ahead.name}`, at * TURN_MS, signal);
     if (!isGone && at === 1) await removeIfThere(store, `${parent}/${ahead.name}`);
