@@ -61,6 +61,8 @@ export class Entry {
   /** In this session something of ours was there. */
   private had: string | undefined;
   private parentMade = false;
+  /** Something is asked of ZooKeeper. */
+  private busy = false;
   /** Why it is not as it shall be. */
   private problem: string | undefined;
   /** The last problem that was told. */
@@ -101,7 +103,7 @@ export class Entry {
 
   /** Nothing of ours is there, nor shall be. */
   get gone(): boolean {
-    return this.goal.kind === 'gone' && !this.written && !this.doubt;
+    return this.goal.kind === 'gone' && !this.written && !this.doubt && !this.busy;
   }
 
   /** Ends it; what is registered stays until the session ends. */
@@ -119,6 +121,7 @@ export class Entry {
     if (this.suspect) this.doubt = true;
     this.suspect = false;
     this.problem = undefined;
+    this.busy = true;
     try {
       await this.reach(this.goal, state.session);
     } catch (error) {
@@ -128,6 +131,7 @@ export class Entry {
       this.complain(messageOf(error), (text) => log.warn(text));
     }
     this.writing = undefined;
+    this.busy = false;
     if (this.problem === undefined) this.told = undefined;
   }
 

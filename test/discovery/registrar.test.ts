@@ -158,6 +158,15 @@ describe('a unit with discovery', () => {
     expect(places()).toEqual([]);
   });
 
+  it('that is not desired any more while it is being registered disappears all the same', async () => {
+    await told([desire('web.service')], report());
+    registrar.update([desire('web.service')], report(seen('web.service')));
+    registrar.update([], report());
+    registrar.update([], report());
+    await clock.advance(100);
+    expect(places()).toEqual([]);
+  });
+
   it('is not written again as long as nothing changes', async () => {
     await told([desire('web.service')], report(seen('web.service')));
     const version = () => ensemble.tree.get('/discovery/web/w1')?.version;
