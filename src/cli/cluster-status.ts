@@ -14,7 +14,7 @@ export interface UnitRow {
   readonly hosts: Readonly<Record<StatusColumn, readonly string[]>>;
   /** Active instances among the placed ones; those with a check only when it says so. */
   readonly healthy: number;
-  /** For a global service the number of members. */
+  /** For a global service the number of members that are not draining. */
   readonly wanted: number;
   /** What a person should know: failures, waits; one sentence each. */
   readonly notes: readonly string[];
@@ -74,12 +74,17 @@ function rowsOf(service: Service, snapshot: Snapshot): UnitRow[] {
   };
   switch (service.type) {
     case 'global':
-      return unitsOf(service).map((unit) => row(unit, snapshot.members.size));
+      return unitsOf(service).map((unit) => row(unit, hostsWithGlobals(snapshot)));
     case 'shared':
       return unitsOf(service).map((unit) => row(unit, service.count));
     case 'multi':
       return Object.entries(service.instances).map(([key, count]) => row(instanceUnit(service.name, key), count, key));
   }
+}
+
+/** How many hosts are to run each global service. */
+export function hostsWithGlobals({ members, intents }: Snapshot): number {
+  return [...members.keys()].filter((host) => intents.get(host)?.state !== 'draining').length;
 }
 
 function describeUnit(

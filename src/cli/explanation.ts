@@ -6,6 +6,7 @@ import { describeWhy } from '../leader/why.ts';
 import type { Desired, ObservedUnit, Service } from '../shared/model.ts';
 import { compare, instanceUnit, toUnitName, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import { hostsWithGlobals } from './cluster-status.ts';
 
 /** A host that is to run the unit, or runs it. */
 export interface InstanceExplanation {
@@ -32,7 +33,7 @@ export interface UnitExplanation {
   readonly service: string;
   readonly type: Service['type'];
   readonly enabled: boolean;
-  /** For a global service the number of members. */
+  /** For a global service the number of members that are not draining. */
   readonly wanted: number;
   readonly placed: number;
   /** Sorted by host. */
@@ -109,11 +110,11 @@ function explainUnit(unit: string, service: Service, cluster: Cluster): UnitExpl
   };
 }
 
-function wantedOf(unit: string, service: Service, { members }: Snapshot): number {
+function wantedOf(unit: string, service: Service, snapshot: Snapshot): number {
   if (!service.enabled) return 0;
   switch (service.type) {
     case 'global':
-      return members.size;
+      return hostsWithGlobals(snapshot);
     case 'shared':
       return service.count;
     case 'multi': {

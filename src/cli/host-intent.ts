@@ -7,7 +7,7 @@ import { formatDuration, readDuration } from '../shared/config/scalars.ts';
 import { changeIntent, type IntentOutcome } from '../shared/host-intents.ts';
 import { escapeControl } from '../shared/log.ts';
 import type { HostIntent } from '../shared/model.ts';
-import { isHostName } from '../shared/names.ts';
+import { isHostName, unitsOf } from '../shared/names.ts';
 import { readSnapshot, type Snapshot } from '../shared/snapshot.ts';
 import type { Store } from '../shared/store.ts';
 import { type DrainEnd, untilDrained } from './drained.ts';
@@ -33,6 +33,8 @@ const MAX_WHY = 500;
 interface Leaving {
   readonly unit: string;
   readonly to: string | null;
+  /** Why it goes nowhere. */
+  readonly why?: string;
 }
 
 /** It keeps what it has and gets nothing new. Answers 0, 1 for an unknown host, and 2 and 3 as all commands do. */
@@ -55,7 +57,7 @@ export async function drain(file: string, host: string, options: DrainOptions): 
     const leaves = leavingUnits(before, host, outcome);
     const lines = [
       `${stateOf(host, outcome)}: ${leaves.length} instance(s) leave it, and it gets nothing new until servicewatcher uncordon ${host}`,
-      ...leaves.map(({ unit, to }) => `  ${unit} → ${to ?? 'nowhere: no other host takes it'}`),
+      ...leaves.map(({ unit, to, why }) => `  ${unit} → ${to ?? `nowhere: ${why}`}`),
     ];
     if (wait === undefined) return { code: EXIT.ok, lines, more: { leaves } };
     if (!options.json) process.stdout.write(`${lines.splice(0).join('\n')}\n`);
@@ -141,10 +143,13 @@ function stateOf(host: string, { changed, intent }: IntentOutcome): string {
 function leavingUnits(before: Snapshot, host: string, { intent }: IntentOutcome): Leaving[] {
   if (!before.spec || !intent) return [];
   const intents = new Map(before.intents).set(host, intent);
-  const { changes } = planChange(before.spec.spec, { ...before, intents }, []);
-  return changes.flatMap((each): Leaving[] => {
+  const { spec } = before.spec;
+  const everywhere = new Set(spec.services.flatMap((each) => (each.type === 'global' ? unitsOf(each) : [])));
+  return planChange(spec, { ...before, intents }, []).changes.flatMap((each): Leaving[] => {
     if (each.kind === 'move' && each.from === host) return [{ unit: each.unit, to: each.to }];
-    return each.kind === 'stop' && each.host === host ? [{ unit: each.unit, to: null }] : [];
+    if (each.kind !== 'stop' || each.host !== host) return [];
+    const why = everywhere.has(each.unit) ? 'each host has its own' : 'no other host takes it';
+    return [{ unit: each.unit, to: null, why }];
   });
 }
 

@@ -89,9 +89,10 @@ describe('the status of a cluster', () => {
     ]);
   });
 
-  it('wants of a global unit one for each member, of others their count, of disabled ones none', () => {
+  it('wants of a global unit one for each member that is not draining, of others their count, of disabled ones none', () => {
     const services = [everywhere, some, many, { ...some, name: 'off', enabled: false }];
-    const { units } = clusterStatus(snapshot(services, { w1: {}, w2: {}, w3: {} }));
+    const hosts = { w1: {}, w2: { intent: 'cordoned' }, w3: {}, w4: { intent: 'draining' } } as const;
+    const { units } = clusterStatus(snapshot(services, hosts));
     expect(units.map(({ wanted }) => wanted)).toEqual([3, 2, 1, 2, 0]);
   });
 

@@ -226,9 +226,15 @@ describe('a host without an instance', () => {
     expect(absences(only('worker@a', [worker], { w1: {} }))).toEqual(['w1: it is forced to w2, which is not a member']);
   });
 
-  it('of a global service is wanted, and of a disabled one is not', () => {
-    const unit = only('agent', [agent], { w1: { intent: 'draining' }, w2: { desired: [['agent.service', KEPT]] } });
-    expect([unit.wanted, unit.placed, ...absences(unit)]).toEqual([2, 1, 'w1: draining since 2026 (new disks)']);
+  it('of a global service is wanted unless it is draining, and of a disabled one is not', () => {
+    const hosts = { w1: { intent: 'draining' }, w2: { desired: [['agent.service', KEPT]] }, w3: {} } as const;
+    const unit = only('agent', [agent], hosts);
+    expect([unit.wanted, unit.placed, ...absences(unit)]).toEqual([
+      2,
+      1,
+      'w1: draining since 2026 (new disks)',
+      'w3: nothing excludes it: the leader has yet to place an instance',
+    ]);
     const off = only('web', [{ ...web, enabled: false }], { w1: {} });
     expect([off.wanted, ...absences(off)]).toEqual([0, 'w1: the service is disabled']);
   });

@@ -46,7 +46,7 @@ describeOnHosts('operators of three hosts', () => {
     expect(await activeOn(drained), 'what runs there when the command ends').toEqual([]);
     expect(code).toBe(0);
     expect(stdout).toContain(`${drained.name} is draining (new disks)`);
-    expect(stdout).toContain('agent.service → nowhere: no other host takes it');
+    expect(stdout).toContain('agent.service → nowhere: each host has its own');
     expect(stdout).toContain(`${drained.name} is drained: none of its units runs there any more\n`);
 
     await cluster.untilCounts({ 'agent.service': 2, 'web.service': 2, 'once.service': 1 });
