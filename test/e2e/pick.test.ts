@@ -152,12 +152,27 @@ describeOnHosts('clients of brokers on three hosts', () => {
     expect(monotonicNow() - killed).toBeLessThan(SESSION_MS + GRAIN_MS);
   });
 
+  it('that have the same id count once: the newer process takes the place of the earlier one, which ends', async () => {
+    const before = await loads();
+    await start(host(1), 'newer', '--label', 'mqtt', '--hold', '--client', 'c2');
+    const earlier = () => host(3).systemctl('show', '--property=ExecMainStatus,Result', 'c2');
+    await untilEqual(earlier, 'Result=exit-code\nExecMainStatus=1\n', { ...WAIT, what: 'the end of the earlier one' });
+    await cluster.untilJournal(host(3), /c2 is another process since \(w1, process \d+\), so this one ends/, 'c2');
+    const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+    expect(total(await loads())).toBe(total(before));
+  });
+
   it('that find no broker wait for the first one, or say so at once', async () => {
     const none = await host(1).sh('servicewatcher', 'pick', '--label', 'late', '--client', 'l0');
     const sentence = 'no live server is registered as late at the moment\n';
     expect(none).toMatchObject({ code: 1, stdout: '', stderr: sentence });
     const soon = await host(1).sh('servicewatcher', 'pick', '--label', 'late', '--client', 'l0', '--wait', '200ms');
     expect(soon).toMatchObject({ code: 1, stderr: 'no live server is registered as late within 0.2 s\n' });
+    const bounded = ['--label', 'late', '--client', 'l0', '--wait', '0.1'];
+    const held = await host(1).sh('servicewatcher', 'pick', ...bounded, '--hold');
+    expect([held.code, held.stdout]).toEqual([1, '']);
+    const command = await host(1).sh('servicewatcher', 'pick', ...bounded, '--', 'echo', '{address}');
+    expect([command.code, command.stdout]).toEqual([1, '']);
     await start(host(1), 'l1', '--label', 'late', '--hold', '--json');
     await cluster.untilJournal(host(1), 'no server is live as late; l1 waits for the first one', 'l1');
     const watch = ['servicewatcher', 'watch', '--label', 'late', '--service-id', 'x', '--exec', 'true', '--port', '7'];
