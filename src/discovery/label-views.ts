@@ -21,7 +21,7 @@ const KEPT_MS = 60_000;
 /** Labels that are kept up to date at once; beyond them the one that was asked for longest ago is forgotten. */
 const MAX_LABELS = 256;
 /** How long a question waits for a label that is read for the first time. */
-const FIRST_READ_MS = 2_000;
+const FIRST_READ_MS = 5_000;
 
 interface View {
   readonly directory: Directory;

@@ -61,7 +61,8 @@ describeOnHosts('discovery on three hosts', () => {
   };
   /** What the daemon of a host knows, without a process for each question. */
   const ids = async (label: string, host = the(w3)): Promise<string[]> => {
-    const { body } = await cluster.lab.http(host, `/discovery/${label}`);
+    const { status, body } = await cluster.lab.http(host, `/discovery/${label}`);
+    if (status !== 200) throw new Error(`${status}: ${body}`);
     return JSON.parse(body).map(({ id }: Registration) => id);
   };
   const untilIds = (label: string, expected: readonly string[], host = the(w3)) =>
@@ -201,7 +202,7 @@ describeOnHosts('discovery on three hosts', () => {
       await Promise.all(
         all.map((entry) => store.create(registrationPath('many', entry.id), encodeRegistration(entry), 'ephemeral')),
       );
-      expect(await ids('many')).toHaveLength(count);
+      await until(async () => (await ids('many')).length === count, { ...WAIT, what: 'all to be found' });
       const { stdout } = await hosts('many');
       expect(stdout.split(',')).toHaveLength(250);
       await store.remove(registrationPath('many', 'h7:b'));
