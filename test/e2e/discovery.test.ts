@@ -11,6 +11,8 @@ import { Cluster, DEADLINE_MS } from './cluster.ts';
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 50 };
 /** Session timeout, one tick of ZooKeeper, and 0.3 s. */
 const LOST_MS = 4_000 + 500 + 300;
+/** For the programs that look, on a busy machine. */
+const SLACK_MS = 1_500;
 
 /** Answers 200, or as `/run/sick` and `/run/hangs` say. */
 const WEB = `
@@ -47,6 +49,12 @@ describeOnHosts('discovery on three hosts', () => {
       services: SERVICES,
     });
     [w1, w2, w3] = cluster.lab.hosts;
+    // it takes some seconds until it asks for its targets
+    const sd = [{ url: 'http://w2:9780/discovery/metrics/prometheus', refresh_interval: '1s' }];
+    const job = { job_name: 'daemons', scrape_interval: '1s', http_sd_configs: sd };
+    await the(w3).write('/etc/prometheus-lab.yml', JSON.stringify({ scrape_configs: [job] }));
+    const argv = ['prometheus', '--config.file=/etc/prometheus-lab.yml', '--storage.tsdb.path=/run/prometheus'];
+    await the(w3).mustSh('systemd-run', '--unit=prometheus-lab', '--collect', ...argv);
   });
   afterAll(() => cluster?.destroy());
 
@@ -105,8 +113,7 @@ describeOnHosts('discovery on three hosts', () => {
       const begun = monotonicNow();
       await the(w2).mustSh('touch', fault);
       await untilIds('web', ['w1', 'w3']);
-      // the rest is for the two programs that look
-      expect(monotonicNow() - begun, fault).toBeLessThan(limitMs + 1_000);
+      expect(monotonicNow() - begun, fault).toBeLessThan(limitMs + SLACK_MS);
       await the(w2).mustSh('rm', fault);
       await untilIds('web', ['w1', 'w2', 'w3']);
     }
@@ -171,11 +178,6 @@ describeOnHosts('discovery on three hosts', () => {
   });
 
   it('gives a real Prometheus its targets, those that come and go included', async () => {
-    const sd = [{ url: 'http://w2:9780/discovery/metrics/prometheus', refresh_interval: '1s' }];
-    const job = { job_name: 'daemons', scrape_interval: '1s', http_sd_configs: sd };
-    await the(w3).write('/etc/prometheus-lab.yml', JSON.stringify({ scrape_configs: [job] }));
-    const argv = ['prometheus', '--config.file=/etc/prometheus-lab.yml', '--storage.tsdb.path=/run/prometheus'];
-    await the(w3).mustSh('systemd-run', '--unit=prometheus-lab', '--collect', ...argv);
     const scraped = async () => {
       const { body } = await cluster.lab.http(the(w3), '/api/v1/query?query=servicewatcher_registrations', 9090);
       const result: { metric: Record<string, string>; value: [number, string] }[] = JSON.parse(body).data.result;
@@ -192,7 +194,7 @@ describeOnHosts('discovery on three hosts', () => {
   });
 
   it('works as well with thousands of registrations, of which nothing is left when they end', async () => {
-    const count = 3_000;
+    const count = 2_000;
     await cluster.inZooKeeper(async (store) => {
       await store.ensure('/discovery/many');
       const all = Array.from({ length: count }, (_, n): Registration => {
@@ -230,7 +232,7 @@ describeOnHosts('discovery on three hosts', () => {
         const begun = monotonicNow();
         await the(w1).mustSh('touch', fault);
         await untilIds('search', []);
-        expect(monotonicNow() - begun, fault).toBeLessThan(1_000 + 500);
+        expect(monotonicNow() - begun, fault).toBeLessThan(1_000 + SLACK_MS);
         await the(w1).mustSh('rm', fault);
         await untilIds('search', found);
       }
@@ -290,6 +292,6 @@ describeOnHosts('discovery on three hosts', () => {
     await Promise.all([the(w1).systemctl('kill', '--signal=KILL', 'watcher'), the(w2).powerOff()]);
     await untilIds('search', []);
     await untilIds('web', ['w1', 'w3']);
-    expect(monotonicNow() - begun).toBeLessThan(LOST_MS + 1_000);
+    expect(monotonicNow() - begun).toBeLessThan(LOST_MS + SLACK_MS);
   });
 });
