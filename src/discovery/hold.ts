@@ -64,6 +64,8 @@ class Hold {
   private entry: string | undefined;
   /** The two newest: entries in them are our own. */
   private sessions: ReadonlySet<string> = new Set();
+  /** Session in which a server that is not registered is gone: those that lost theirs with our last one had their time. */
+  private judging: string | undefined;
 
   constructor(
     private readonly options: HoldOptions,
@@ -79,12 +81,12 @@ class Hold {
       first = false;
       this.entry = answer.entry;
       const change = await this.untilChange(answer, session);
-      keep = await this.next(change, answer.server);
+      keep = this.next(change, answer.server);
     }
   }
 
   /** Answers the id of the server that is kept if possible. */
-  private async next(change: Exclude<Change, { kind: 'server-moved' }>, server: Registration) {
+  private next(change: Exclude<Change, { kind: 'server-moved' }>, server: Registration): string | undefined {
     const { log, label, client } = this.options;
     const about = { label, client, server: server.id };
     switch (change.kind) {
@@ -95,12 +97,9 @@ class Hold {
       case 'unregistered':
         log.warn(`the entry of ${client} was removed or replaced by someone; looking who counts`, about);
         return server.id;
-      case 'session-lost': {
+      case 'session-lost':
         log.warn(`${client} was not counted for a while, as its session was lost; it keeps ${server.id}`, about);
-        const { timeoutMs } = await this.connected();
-        await this.untilRegistered(server.id, timeoutMs);
         return server.id;
-      }
     }
   }
 
@@ -110,9 +109,16 @@ class Hold {
     const { store, clock, log, label, client } = options;
     for (let waited = false; ; ) {
       const { session } = await this.connected();
+      if (keep !== undefined && session !== this.judging) {
+        await this.untilRegistered(keep);
+        const { state } = store;
+        if (state.kind === 'connected' && state.session === session) this.judging = session;
+        else continue;
+      }
       try {
         const own = first ? {} : { sessions: this.sessions };
         const answer = await claim(options, { ...(keep !== undefined && { keep }), ...own, counts: true }, signal);
+        this.judging = session;
         if (answer.kind !== 'none') return { answer, session };
         if (!waited) log.warn(`no server is live as ${label}; ${client} waits for the first one`, { label, client });
         // one that reads as live here and not there must not be asked for without a pause
@@ -133,7 +139,8 @@ class Hold {
 
   private async connected() {
     const state = await untilConnected(this.options.store, this.signal);
-    this.sessions = new Set([...this.sessions, state.session].slice(-2));
+    const earlier = [...this.sessions].filter((session) => session !== state.session);
+    this.sessions = new Set([...earlier, state.session].slice(-2));
     return state;
   }
 
@@ -189,11 +196,12 @@ class Hold {
     return isSameServer(server, decoded.value) ? undefined : { kind: 'server-moved', server: decoded.value };
   }
 
-  /** Resolves when the server is registered, or after `limitMs`. */
-  private async untilRegistered(id: string, limitMs: number): Promise<void> {
+  /** Resolves when the server is registered, or after a session timeout. */
+  private async untilRegistered(id: string): Promise<void> {
     const { store, clock, label } = this.options;
+    const { timeoutMs } = await this.connected();
     await untilCalled<void>(this.signal, (done) => {
-      const cancel = clock.after(limitMs, () => done());
+      const cancel = clock.after(timeoutMs, () => done());
       const watch = store.watch(registrationPath(label, id), (node) => {
         if (node) done();
       });

@@ -138,6 +138,30 @@ describe('a client that holds a server', () => {
     expect(c1.told).toHaveLength(1);
   });
 
+  it('gives its server that time anew when its session is lost again meanwhile', async () => {
+    const w = await world('w1', 'w2');
+    const c1 = await holding(w, 'c1');
+    const [mine = 'none'] = w.clients().map(({ server }) => server);
+    for (const store of [c1.store, w.registrar(mine)]) store.cut('silent');
+    await w.clock.until('both to be gone', () => w.clients().length === 0);
+    for (const _ of [1, 2]) {
+      await w.clock.advance(5_000);
+      c1.store.heal();
+      await w.clock.until('c1 to be back', () => c1.store.state.kind === 'connected');
+      await w.clock.advance(2_000);
+      c1.store.cut('silent');
+    }
+    await w.clock.advance(5_000);
+    for (const store of [c1.store, w.registrar(mine)]) store.heal();
+    await w.clock.until('c1 to be back', () => c1.store.state.kind === 'connected');
+    await w.clock.until('the server to be back', () => w.registrar(mine).state.kind === 'connected');
+    await w.clock.advance(2_000);
+    await w.write(mine);
+    await w.clock.until('c1 to count', () => w.clients().length === 1);
+    expect(w.entries()).toEqual([`c1=${mine}`]);
+    expect(c1.told).toHaveLength(1);
+  });
+
   it('takes another when its server is not back a session timeout after its own session was lost', async () => {
     const w = await world('w1');
     const c1 = await holding(w, 'c1');
