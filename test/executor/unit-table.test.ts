@@ -49,6 +49,23 @@ describe('the states of units', () => {
     expect(tell('active')).toBe(false);
   });
 
+  it('tell since when it is active, which a reload of it does not change, but a start does', async () => {
+    listed('inactive');
+    expect(table.activeSince(UNIT)).toBeUndefined();
+    await clock.advance(100);
+    tell('active');
+    await clock.advance(100);
+    tell('reloading', 'reload');
+    expect(table.activeSince(UNIT)).toBe(100);
+    tell('active');
+    expect(table.activeSince(UNIT)).toBe(100);
+    tell('deactivating');
+    expect(table.activeSince(UNIT)).toBeUndefined();
+    tell('inactive');
+    tell('active');
+    expect(table.activeSince(UNIT)).toBe(200);
+  });
+
   it('are not set back by a list that was asked for before the latest signal', () => {
     listed('inactive');
     const mark = table.signalMark();

@@ -48,8 +48,8 @@ export interface FakeHostOptions {
   /** Called with each line of `asked`, before systemd is. */
   readonly onAsked?: (line: string) => void;
   readonly onLogged?: (entry: LogEntry) => void;
-  /** What checks find; default: nothing is pretended. */
-  readonly probe?: ExecutorOptions['probe'];
+  /** What the checks of a process find; default: nothing is pretended. */
+  readonly probe?: (process: FakeProcess) => ExecutorOptions['probe'];
 }
 
 export class FakeHost {
@@ -150,7 +150,7 @@ export class FakeDaemon {
       connectSystemd: (events) => host.watched(systemd.connect(events, process)),
       memory: host.memory,
       prestartFolder: host.prestartFolder,
-      probe: options.probe,
+      probe: options.probe?.(process),
       sessionTimeoutMs,
       ...timings,
       executorMetrics: { reconciled: () => {}, drift: (unit) => void host.drift.push(unit), units: () => {} },

@@ -51,7 +51,7 @@ describe('an unhealthy instance that is to move', () => {
     hosts = names.map(
       (name) =>
         new FakeHost(name, clock, ensemble, '/nonexistent', {
-          probe,
+          probe: () => probe,
           systemd: { onState: () => void note() },
           onAsked: (line) => {
             if (!line.startsWith('guard')) asked.push(`${name}: ${line}`);

@@ -36,6 +36,8 @@ export class Asked {
   private waiting: Ask[] = [];
   /** Host and unit → the values in its prestart script when it was started last. */
   private readonly startedWith = new Map<string, string>();
+  /** Units that a daemon has found unhealthy, and not restarted since. */
+  private readonly unhealthy = new WeakMap<FakeDaemon, Set<string>>();
 
   constructor(
     private readonly orders: Orders,
@@ -61,6 +63,16 @@ export class Asked {
       cutOff: isCutOff(host, daemon) || now - host.hinderedAt < (host.fake.options.sessionTimeoutMs ?? 0),
       expiring: now >= host.confirmedAt + isolationTiming(host.fake.options.sessionTimeoutMs ?? 0).stopAfterMs,
     });
+  }
+
+  /** A daemon says something in its log: that a unit is unhealthy, say, which is ground for one restart. */
+  onLogged(daemon: FakeDaemon, message: string): void {
+    const [, unit, state] = /^(\S+) is (unhealthy|healthy again): /.exec(message) ?? [];
+    if (unit === undefined) return;
+    const units = this.unhealthy.get(daemon) ?? new Set();
+    this.unhealthy.set(daemon, units);
+    if (state === 'unhealthy') units.add(unit);
+    else units.delete(unit);
   }
 
   /** What the event set off has run: what the executors obey by now tells whether they were right. Answers what was started. */
@@ -107,6 +119,7 @@ export class Asked {
     const told = this.isTold(order, unit);
     if (!told) return;
     if (ONCE_ONLY.has(unit) && cutOff) return;
+    if (told.check?.onUnhealthy === 'restart' && this.unhealthy.get(daemon)?.delete(unit)) return;
     const before = this.startedWith.get(`${host.name} ${unit}`);
     if (told.prestart && (before === undefined || before !== valuesOf(told))) return;
     this.complain('INV-NEEDLESS-STOP', `${host.name}: stop ${unit}, which is placed here and healthy`);

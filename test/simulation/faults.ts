@@ -6,7 +6,7 @@ import { encodeHostIntent } from '../../src/shared/payloads.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import type { UnitScript } from '../fakes/systemd-script.ts';
 import { OPERATOR } from './orders.ts';
-import { ONCE_ONLY } from './scenario.ts';
+import { CHECKED, ONCE_ONLY } from './scenario.ts';
 import type { SimulatedHost, Way, World } from './world.ts';
 
 export interface Kind {
@@ -365,6 +365,22 @@ export const FAULTS: readonly Kind[] = [
   ),
   onHost('units mended', 8, (host) => host.broken.size > 0, mend),
   onHost(
+    'checks fail',
+    3,
+    (host) => host.powered,
+    (host, { random }) => {
+      const service = random.pick(CHECKED);
+      host.sick.add(service);
+      return service;
+    },
+  ),
+  onHost(
+    'checks succeed again',
+    4,
+    (host) => host.sick.size > 0,
+    (host) => host.sick.clear(),
+  ),
+  onHost(
     'started by hand',
     3,
     (host) => host.powered,
@@ -495,6 +511,7 @@ export async function mendAll(world: World, all: boolean): Promise<void> {
   }
   for (const host of world.hosts) {
     host.atStart = undefined;
+    host.sick.clear();
     world.setWay(host, 'whole');
     world.setBus(host, true);
     host.daemon?.process.resume();

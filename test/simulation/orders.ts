@@ -2,7 +2,7 @@
  * What was written as desired, and by whom: the history that stops and starts are judged by, and the rules that every
  * write must keep (INV-FENCE, INV-ORDER, INV-PLACEMENT, INV-NEEDLESS-MOVE). It looks at the data of the ensemble itself.
  */
-import type { Desired, MultiService, Observed, Spec, Version } from '../../src/shared/model.ts';
+import type { Desired, MultiService, Observed, ObservedUnit, Spec, Version } from '../../src/shared/model.ts';
 import {
   decodeDesired,
   decodeEpoch,
@@ -179,10 +179,12 @@ export class Orders {
   }
 
   private noteFailures(host: string, report: Observed | undefined): void {
-    const failed = new Set(report?.units.flatMap(({ unit, failure }) => (failure ? [`failed ${unit} ${host}`] : [])));
+    const failed = new Set(
+      report?.units.flatMap((unit) => wrongWith(unit).map((what) => `${what} ${unit.unit} ${host}`)),
+    );
     this.ground(`leaving ${host}`, report?.leaving === true);
     for (const name of this.grounds.keys())
-      if (name.startsWith('failed ') && name.endsWith(` ${host}`)) this.ground(name, failed.has(name));
+      if (OF_UNIT.test(name) && name.endsWith(` ${host}`)) this.ground(name, failed.has(name));
     for (const name of failed) this.ground(name, true);
   }
 
@@ -206,7 +208,8 @@ export class Orders {
   }
 
   private mayTakeAway(host: string, unit: string, before: Desired, after: Desired | undefined): boolean {
-    const grounds = ['away', 'drain', 'leaving', `failed ${unit}`];
+    const moves = before.units.some((each) => each.unit === unit && each.check?.onUnhealthy === 'move');
+    const grounds = ['away', 'drain', 'leaving', `failed ${unit}`, ...(moves ? [`unhealthy ${unit}`] : [])];
     if (grounds.some((ground) => this.held(`${ground} ${host}`))) return true;
     if (!after) return false;
     const [old, spec] = [this.specs.get(before.spec), this.specs.get(after.spec)];
@@ -226,7 +229,7 @@ export class Orders {
   private isInNeed(service: MultiService): boolean {
     const units = [...wantedOf(service).keys()];
     const recent = [...this.grounds.keys()].filter((name) => this.held(name));
-    return recent.some((name) => !name.startsWith('failed ') || units.some((unit) => name.includes(` ${unit} `)));
+    return recent.some((name) => !OF_UNIT.test(name) || units.some((unit) => name.includes(` ${unit} `)));
   }
 
   private checkPlacement(): void {
@@ -240,6 +243,13 @@ export class Orders {
       for (const breach of breaches(states, spec)) this.complain('INV-PLACEMENT', breach);
     }
   }
+}
+
+/** Grounds that concern one unit. */
+const OF_UNIT = /^(failed|unhealthy) /;
+
+function wrongWith({ failure, health }: ObservedUnit): string[] {
+  return [...(failure ? ['failed'] : []), ...(health?.state === 'unhealthy' ? ['unhealthy'] : [])];
 }
 
 /** The transaction puts one entry in the place of another. */

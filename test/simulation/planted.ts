@@ -103,4 +103,18 @@ export const PLANTED: readonly PlantedBug[] = [
     replace: 'store.onConfirmed((sentAt) => options.onConfirmed(sentAt)),',
     violates: ['INV-ONCE'],
   },
+  {
+    what: 'a unit is restarted for its health though it is only to be reported, or moved',
+    file: 'executor/health-watch.ts',
+    find: "if (state !== 'unhealthy' || check?.onUnhealthy !== 'restart') return undefined;",
+    replace: "if (state !== 'unhealthy' || !check) return undefined;",
+    violates: ['INV-NEEDLESS-STOP'],
+  },
+  {
+    what: 'an instance moves for its health whatever its check says',
+    file: 'leader/relocation.ts',
+    find: "if (health?.state !== 'unhealthy' ||",
+    replace: 'if (',
+    violates: ['INV-NEEDLESS-MOVE'],
+  },
 ];

@@ -1,5 +1,5 @@
 /** What a seed decides before the first step: hosts, timings, files, and how units behave. */
-import type { MultiService, Service, Spec } from '../../src/shared/model.ts';
+import type { HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 import { STEADY, type UnitScript } from '../fakes/systemd-script.ts';
 import type { Random } from './random.ts';
@@ -30,6 +30,9 @@ export interface Scenario {
 /** Units of these services may run once only: no file gives them another isolation or count. */
 export const ONCE_ONLY: ReadonlySet<string> = new Set(['once.service', 'duty@x.service']);
 
+/** Services that have a check in some scenarios, the same in all files. */
+export const CHECKED = ['once', 'some'] as const;
+
 /** Units that no file declares. They look as if one did. */
 export const STRANGERS = { running: ['some-other.service', 'kinds@stranger.service'], idle: ['idle.service'] } as const;
 
@@ -42,6 +45,7 @@ export function drawScenario(random: Random): Scenario {
   const first = drawSpec(random, hosts);
   const files = [first];
   while (files.length < 4) files.push(changeSpec(random, files.at(-1) ?? first, hosts));
+  const checks = drawChecks(random.fork());
   return {
     hosts,
     sessionTimeoutMs,
@@ -52,12 +56,37 @@ export function drawScenario(random: Random): Scenario {
       reactionMs: random.pick([2, 50, 200]),
       boundaryMs: random.pick([200, 1_000, 3_000]),
     },
-    files,
+    files: files.map((file) => ({ ...file, services: file.services.map((each) => withCheck(each, checks)) })),
     scripts: new Map(FILES.map((file) => [file, drawScript(random, sessionTimeoutMs)])),
     zookeeperMs: drawLatency(random.fork(), random.pick([0.3, 1, 5]), random.pick([5, 50, 300])),
     systemdMs: drawLatency(random.fork(), random.pick([0.2, 1, 3]), random.pick([3, 20, 60])),
     calm: random.pick([0.5, 1, 2]),
   };
+}
+
+/** By the name of the service; what a probe finds is decided by `World`. */
+function drawChecks(random: Random): ReadonlyMap<string, HealthCheck> {
+  if (random.chance(0.5)) return new Map();
+  return new Map(
+    CHECKED.map((name) => [
+      name,
+      {
+        probe: { kind: 'exec', command: ['/check', '{instance}'] },
+        intervalMs: random.pick([500, 2_000]),
+        timeoutMs: 500,
+        healthyAfter: 1,
+        unhealthyAfter: random.int(1, 2),
+        startPeriodMs: random.pick([0, 1_000]),
+        onUnhealthy: random.pick(['report', 'restart', 'move', 'move']),
+        limitPerHour: random.int(1, 4),
+      },
+    ]),
+  );
+}
+
+function withCheck(service: Service, checks: ReadonlyMap<string, HealthCheck>): Service {
+  const check = checks.get(service.name);
+  return check ? { ...service, check } : service;
 }
 
 /** Mostly about `usualMs`, now and then up to `longestMs`. */

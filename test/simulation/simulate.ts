@@ -9,10 +9,10 @@
  * 2. INV-NEEDLESS-STOP. A daemon stops a unit that is active or activating only if the order that its executor obeys does
  *    not name it, or names it with other prestart values than it was started with, or the unit may run once only and the
  *    host was paused or cut off within a session timeout (by a fault, or not connected, or not a member), or the daemon is stopping
- *    in good order.
+ *    in good order, or its check asks for a restart and failed.
  * 3. INV-NEEDLESS-MOVE. A leader takes a unit from a host only if, within the time for which a leader may be wrong (a
  *    session timeout and what it takes to gather events), the host was no member, was leaving or draining, or reported the
- *    unit as failed; or if the spec of its service changed, or it is placed too often, or its template is exclusive and
+ *    unit as failed, or as unhealthy where its check moves it; or if the spec of its service changed, or it is placed too often, or its template is exclusive and
  *    another instance takes the host.
  * 4. INV-START. A daemon starts only what the order that its executor obeys names, and a unit that may run once only never
  *    while the host is cut off.
@@ -200,6 +200,8 @@ class Simulation {
 
   private onLogged(host: string, level: string, message: string): void {
     if (this.options.trace) this.note(`${host} ${level}: ${message}`);
+    const daemon = this.world?.hosts.find(({ name }) => name === host)?.daemon;
+    if (daemon) this.asked.onLogged(daemon, message);
     if (BUG.test(message)) this.complain('INV-NO-BUG', `${host} logs: ${message}`);
   }
 

@@ -1,7 +1,8 @@
 /** The pretended cluster of one run: hosts with whole daemons, the way between each and ZooKeeper, and an operator. */
 
+import type { ProbeResult } from '../../src/health/probe.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { ActiveState, Spec } from '../../src/shared/model.ts';
+import type { ActiveState, Probe, Spec } from '../../src/shared/model.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import { FakeClock } from '../fakes/clock.ts';
@@ -15,6 +16,8 @@ import { type Scenario, STRANGERS } from './scenario.ts';
 export type Way = 'whole' | 'silent' | 'requests' | 'answers' | 'reset';
 
 const BACKED_UP = 20;
+/** How long a check takes. */
+const PROBE_MS = 20;
 
 export interface SimulatedHost {
   readonly name: string;
@@ -29,6 +32,8 @@ export interface SimulatedHost {
   file: number;
   /** Unit files that do not behave as they should. */
   readonly broken: Set<string>;
+  /** Services whose checks fail here. */
+  readonly sick: Set<string>;
   /** When the daemon sent the newest request that ZooKeeper has answered, ms. */
   confirmedAt: number;
   /** When the daemon was paused, or cut off from ZooKeeper, last, ms. */
@@ -44,6 +49,11 @@ export interface WorldHooks {
   onImpostor(host: SimulatedHost, line: string): void;
   onLogged(host: string, entry: LogEntry): void;
   onSettled(): void;
+}
+
+function found({ sick }: SimulatedHost, probe: Probe): ProbeResult {
+  const isSick = probe.kind === 'exec' && sick.has(probe.command[1] ?? '');
+  return isSick ? { ok: false, output: 'sick' } : { ok: true };
 }
 
 export class World {
@@ -78,6 +88,8 @@ export class World {
         systemd: { latencyMs: systemdMs, onState: (unit, active) => hooks.onState(name, unit, active) },
         onAsked: (line) => hooks.onAsked(host, line),
         onLogged: (entry) => hooks.onLogged(name, entry),
+        probe: (process) => (probe) =>
+          new Promise((resolve) => process.after(PROBE_MS, () => resolve(found(host, probe)))),
       });
       const host: SimulatedHost = {
         name,
@@ -89,6 +101,7 @@ export class World {
         ending: undefined,
         file: 0,
         broken: new Set(),
+        sick: new Set(),
         confirmedAt: Number.NEGATIVE_INFINITY,
         hinderedAt: Number.NEGATIVE_INFINITY,
         atStart: undefined,
