@@ -87,6 +87,8 @@ export class Executor {
   private last: Diff | undefined;
   private ended = false;
   private leaving = false;
+  /** This process has seen every unit of its orders once. */
+  private hasLooked = false;
   private readonly keeper: MemoryKeeper;
   private savedApplied: Version | undefined;
 
@@ -320,7 +322,9 @@ export class Executor {
     if (this.ended) return;
     this.jobs.giveUpUnwanted();
     this.lease.renew();
-    const unseen = this.lease.isolated ? this.orders.runOnce : NONE;
+    // a guard may have stopped them while no daemon, or a frozen one, was there
+    const unseen = this.lease.isolated || !this.hasLooked ? this.orders.runOnce : NONE;
+    this.hasLooked = this.surveyor.complete;
     this.stopFailures.look(this.table.states.values(), unseen, this.jobs.busy);
     this.health.follow(this.orders.desired?.units ?? [], this.table);
     const decision = this.decide();

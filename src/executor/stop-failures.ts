@@ -31,7 +31,9 @@ export class StopFailures {
 
   /** Looks at those of these units that have failed; `unseen`: units that may have been stopped while nobody looked. */
   look(states: Iterable<UnitState>, unseen: ReadonlySet<string>, busy: ReadonlySet<string>): void {
-    for (const { unit, active } of states) {
+    for (const { unit, active, sub } of states) {
+      // a stop that began before anybody looked was told by no signal
+      if (active === 'deactivating' && !busy.has(unit)) this.signalled(unit, active, sub);
       if (active !== 'failed') this.looked.delete(unit);
       else if ((this.stopped.has(unit) || unseen.has(unit)) && !busy.has(unit) && !this.looked.has(unit))
         this.examine(unit);

@@ -306,6 +306,27 @@ describe('an executor', () => {
     await clock.until('it to run', () => seen('a')?.active === 'active');
   });
 
+  it.each([
+    ['is', 0],
+    ['was', 2_000],
+  ])(
+    'does not report what may run once as failed that %s being stopped by a guard when it starts',
+    async (_, afterMs) => {
+      host.systemd.define('a.service', { stop: 'ignores-sigterm', stopTimeoutMs: 1_000 });
+      await writeSpec();
+      const first = await boot();
+      await desire([{ ...unit('a'), isolation: 'stop' }]);
+      await clock.until('it to run', () => active('a') === 'active');
+      await done(first.close());
+      const failures = watchReports((report) => report.units.some(({ failure }) => failure !== undefined));
+      host.systemd.systemctl('stop', 'a.service');
+      await clock.advance(afterMs);
+      await boot();
+      await clock.until('it to run again', () => asked('start a.service') === 2, 10_000);
+      expect(failures()).toEqual([]);
+    },
+  );
+
   it('reports a unit that ended in another way when it was stopped as failed', async () => {
     host.systemd.define('a.service', { stop: 'exit-143' });
     await writeSpec();
