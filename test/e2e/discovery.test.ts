@@ -26,7 +26,7 @@ require('node:http').createServer((request, response) => {
 const web = service('ExecStart=node /srv/web.js\nRestart=always\nRestartSec=1');
 
 const SERVICES = [
-  '{name: web, type: global, check: {http: "http://{address}:8080/", interval: 200ms, timeout: 500ms, unhealthy_after: 1}, ' +
+  '{name: web, type: global, check: {http: "http://{address}:8080/", interval: 200ms, timeout: 500ms, healthy_after: 4, unhealthy_after: 1}, ' +
     'discovery: {label: web, port: 8080, role: front, info: {zone: a}}}',
   '{name: broker, count: 2, discovery: {label: mqtt, port: 1883}}',
   '{name: shard, instances: {a: 1, b: 1}, discovery: {label: shard}}',
