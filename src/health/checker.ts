@@ -13,6 +13,8 @@ export interface CheckerOptions {
   readonly firstAfterMs: number;
   /** What is known already, where the check of a run was changed; default: nothing. */
   readonly from?: Progress;
+  /** No probe is begun before this: the last one of the checker before may still be on its way out. */
+  readonly after?: Promise<void>;
   readonly clock: Clock;
   readonly turns: Turns;
   readonly probe: (timeoutMs: number, signal: AbortSignal) => Promise<ProbeResult>;
@@ -21,15 +23,18 @@ export interface CheckerOptions {
 
 /** Bounds of what a check asks for, ms: what is read from ZooKeeper must not become a busy loop, or a timer that overflows. */
 const SHORTEST_MS = 100;
+const SHORTEST_TIMEOUT_MS = 1;
 const LONGEST_MS = 86_400_000;
 
 export class Checker {
+  /** No probe is under way any more, and none will be. */
+  readonly ended: Promise<void>;
   private current: Progress;
   private readonly abort = new AbortController();
 
   constructor(private readonly options: CheckerOptions) {
     this.current = options.from ?? STARTING;
-    void this.run();
+    this.ended = this.run();
   }
 
   get progress(): Progress {
@@ -44,8 +49,9 @@ export class Checker {
   private async run(): Promise<void> {
     const { check, clock, turns, firstAfterMs, activeSince, probe, onLooked } = this.options;
     const { signal } = this.abort;
-    const timeoutMs = bounded(check.timeoutMs);
+    const timeoutMs = bounded(check.timeoutMs, SHORTEST_TIMEOUT_MS);
     let pauseMs = firstAfterMs;
+    await this.options.after;
     for (;;) {
       if (!(await pause(clock, pauseMs, signal))) return;
       const result = await turns.run(() => probe(timeoutMs, signal), signal);
@@ -53,13 +59,13 @@ export class Checker {
       const failure = result.ok ? undefined : result.output;
       this.current = look(this.current, { failure, at: clock.now(), activeSince }, check);
       onLooked(this.current);
-      pauseMs = bounded(check.intervalMs);
+      pauseMs = bounded(check.intervalMs, SHORTEST_MS);
     }
   }
 }
 
-function bounded(ms: number): number {
-  return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, ms));
+function bounded(ms: number, shortest: number): number {
+  return Math.min(LONGEST_MS, Math.max(shortest, ms));
 }
 
 /** False when the signal was aborted. */

@@ -39,6 +39,8 @@ interface Followed {
 
 export class HealthMonitor {
   private readonly followed = new Map<string, Followed>();
+  /** Unit → the end of its last checker, where that is not over yet. */
+  private readonly ending = new Map<string, Promise<void>>();
   private readonly turns = new Turns(AT_ONCE);
   private nextFirst = Number.NEGATIVE_INFINITY;
 
@@ -49,7 +51,7 @@ export class HealthMonitor {
     const units = new Set(instances.map(({ unit }) => unit));
     for (const [unit, { checker }] of this.followed) {
       if (units.has(unit)) continue;
-      checker.close();
+      this.end(unit, checker);
       this.followed.delete(unit);
     }
     for (const running of instances) this.followOne(running);
@@ -65,13 +67,21 @@ export class HealthMonitor {
     this.follow([]);
   }
 
+  private end(unit: string, checker: Checker): void {
+    checker.close();
+    const ended = checker.ended.then(() => {
+      if (this.ending.get(unit) === ended) this.ending.delete(unit);
+    });
+    this.ending.set(unit, ended);
+  }
+
   private followOne(running: Running): void {
     const known = this.followed.get(running.unit);
     const sameRun = known?.running.activeSince === running.activeSince;
     // the leader writes a check anew with each order: it is the same one as long as it says the same
     const key = sameRun && known.running.check === running.check ? known.key : JSON.stringify(running.check);
     if (sameRun && known.key === key) return;
-    known?.checker.close();
+    if (known) this.end(running.unit, known.checker);
     this.followed.set(running.unit, {
       running,
       key,
@@ -86,12 +96,14 @@ export class HealthMonitor {
     const now = clock.now();
     const first = Math.max(now, this.nextFirst + SPREAD_MS);
     this.nextFirst = first;
+    const before = this.ending.get(unit);
     let told = JSON.stringify(toHealth(from ?? STARTING));
     return new Checker({
       check,
       activeSince,
       firstAfterMs: first - now,
       ...(from && { from }),
+      ...(before && { after: before }),
       clock,
       turns: this.turns,
       probe: (timeoutMs, signal) => probe(filled, timeoutMs, signal),

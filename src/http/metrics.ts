@@ -34,6 +34,9 @@ export class Metrics {
   private readonly failed = this.gauge('failed_instances', 'Instances that failed and stay excluded, on the leader', [
     'service',
   ]);
+  private readonly unhealthy = this.gauge('unhealthy_instances', 'Instances whose check fails, on the leader', [
+    'service',
+  ]);
   private readonly unitStates = this.gauge('units', 'Desired units of this host by state', ['state']);
   private readonly placement = this.histogram(
     'placement_duration_seconds',
@@ -94,6 +97,7 @@ export class Metrics {
       this.members.set(members);
       this.brake.set(brake ? 1 : 0);
       this.countUnplaced(assignments);
+      this.countUnhealthy(assignments);
     },
     converged: (seconds) => this.convergence.observe(seconds),
   };
@@ -105,7 +109,8 @@ export class Metrics {
 
   /** What only a leader can know is not shown by one that no longer leads. */
   stoppedLeading(): void {
-    for (const gauge of [this.epoch, this.members, this.brake, this.unplaced, this.failed]) gauge.reset();
+    for (const gauge of [this.epoch, this.members, this.brake, this.unplaced, this.failed, this.unhealthy])
+      gauge.reset();
   }
 
   private countUnplaced(assignments: Assignments): void {
@@ -113,6 +118,12 @@ export class Metrics {
     for (const { service, wanted, placed } of assignments.unplaced) this.unplaced.inc({ service }, wanted - placed);
     this.failed.reset();
     for (const { unit } of assignments.failed) this.failed.inc({ service: unit.replace(/(@.*)?\.service$/, '') });
+  }
+
+  private countUnhealthy({ hosts }: Assignments): void {
+    this.unhealthy.reset();
+    for (const { units } of Object.values(hosts))
+      for (const { service, health } of units) if (health?.state === 'unhealthy') this.unhealthy.inc({ service });
   }
 
   private gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge<string> {

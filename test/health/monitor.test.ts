@@ -159,6 +159,37 @@ describe('a monitor', () => {
     expect(health('a')).toEqual({ state: 'healthy' });
   });
 
+  it('begins no probe of a run before the last one of the run before is over, though it is slow to end', async () => {
+    const passes = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+    let inside = 0;
+    let together = 0;
+    const slow = new HealthMonitor({
+      host: 'w1',
+      address: () => 'w1',
+      clock,
+      onChange: () => {},
+      probe: async (_probe, _timeoutMs, signal) => {
+        inside += 1;
+        together = Math.max(together, inside);
+        await passes(200);
+        if (signal.aborted) await passes(1_500);
+        inside -= 1;
+        return { ok: true };
+      },
+    });
+    for (let run = 0; run < 4; run += 1) {
+      slow.follow([instance('a', { activeSince: run })]);
+      await clock.advance(100);
+      slow.follow([]);
+      slow.follow([instance('a', { activeSince: run + 0.5 })]);
+      await clock.advance(100);
+    }
+    await clock.advance(20_000);
+    expect(together).toBe(1);
+    expect(slow.health.get('a.service')?.state).toBe('healthy');
+    slow.close();
+  });
+
   it('begins anew with another run, but goes on when only the check was changed', async () => {
     monitor.follow([instance('a')]);
     await clock.advance(5_000);

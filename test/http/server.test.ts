@@ -151,6 +151,21 @@ describe('the metrics', () => {
     expect(await sample('members')).toBe('servicewatcher_members 0');
   });
 
+  it('tell how many instances are unhealthy, of those that have a check', async () => {
+    const units = (['unhealthy', 'healthy', 'unhealthy'] as const).map((state) => ({
+      unit: 'a.service',
+      service: 'a',
+      state: 'active' as const,
+      why: 'kept',
+      health: { state },
+    }));
+    const hosts = { w1: { state: 'ready' as const, units } };
+    metrics.leader.cluster({ assignments: { ...ASSIGNMENTS, hosts }, brake: false, members: 1 });
+    expect(await sample('unhealthy_instances{')).toBe('servicewatcher_unhealthy_instances{service="a"} 2');
+    metrics.leader.cluster({ assignments: ASSIGNMENTS, brake: false, members: 1 });
+    expect(await sample('unhealthy_instances{')).toBeUndefined();
+  });
+
   it('count moves by their reason, and drift', async () => {
     const move = { unit: 'a.service', from: 'w1', to: 'w2' };
     metrics.leader.moved([
