@@ -36,8 +36,6 @@ export interface EntryOptions {
   readonly isOurs: (found: Registration | undefined, had: boolean) => boolean;
   /** It is registered, or what is registered is another value. */
   readonly onWritten?: () => void;
-  /** Others hold the place: nothing is written until they leave it. */
-  readonly onHeld?: (by: Registration | undefined) => void;
 }
 
 interface Written {
@@ -183,16 +181,13 @@ export class Entry {
 
   private async claim(data: Buffer, session: string): Promise<boolean> {
     await this.makeParent();
-    const had = this.had === session;
-    const claim = await claimEphemeral(this.options.store, this.path, data, (node) => this.isOurs(node, had));
+    const claim = await claimEphemeral(this.options.store, this.path, data, (node) => this.isOurs(node, session));
     if (claim.kind === 'claimed') return true;
     this.written = undefined;
     this.doubt = false;
     const by = decoded(claim.by);
     const who = by === undefined ? 'something that cannot be read' : `${by.source} on ${by.host}`;
-    const { log, onHeld } = this.options;
-    this.complain(`it is held by another (${who})`, (text) => log.error(text));
-    onHeld?.(by);
+    this.complain(`it is held by another (${who})`, (text) => this.options.log.error(text));
     return false;
   }
 
@@ -200,7 +195,7 @@ export class Entry {
     if (this.doubt) {
       // the label is made before it is needed: what is registered later takes one request
       const [found] = await Promise.all([this.options.store.get(this.path), this.makeParent()]);
-      if (found && (found.owner === session || this.isOurs(found, false))) await this.removeNow();
+      if (found && (found.owner === session || this.isOurs(found, session))) await this.removeNow();
     } else if (this.written) await this.removeNow();
     this.written = undefined;
     this.doubt = false;
@@ -219,11 +214,11 @@ export class Entry {
   /** What an earlier process of ours left here. */
   private async earlier(session: string): Promise<Znode | undefined> {
     const node = await this.options.store.get(this.path);
-    return node && node.owner !== session && decoded(node) && this.isOurs(node, false) ? node : undefined;
+    return node && node.owner !== session && decoded(node) && this.isOurs(node, session) ? node : undefined;
   }
 
-  private isOurs(node: Znode, had: boolean): boolean {
-    return this.options.isOurs(decoded(node), had);
+  private isOurs(node: Znode, session: string): boolean {
+    return this.options.isOurs(decoded(node), this.had === session);
   }
 
   private async makeParent(): Promise<void> {

@@ -108,6 +108,22 @@ describe('a watcher', () => {
     expect(owner()).toBe(sessionOf(first));
   });
 
+  it('that stands by takes nothing away from the one that counts, though it becomes unhealthy', async () => {
+    const [first, second, other] = [await connect(), await connect(), await connect()];
+    let firstSees: ProbeResult = { ok: true };
+    watch(first, async () => firstSees);
+    await clock.advance(2_000);
+    watch(second);
+    await clock.advance(2_000);
+    const owners: (string | undefined)[] = [];
+    other.watch(PATH, (node) => void owners.push(node?.owner));
+    firstSees = SICK;
+    await clock.advance(2_000);
+    await clock.finish('a change', other.set(PATH, Buffer.from('spoilt')));
+    await clock.advance(2_000);
+    expect(new Set(owners)).toEqual(new Set([sessionOf(second)]));
+  });
+
   it('ends the startup lease of its id at the first success, and no other one', async () => {
     const store = await connect();
     const options = { store, clock, host: 'w1', acquireTimeoutMs: 1_000, leaseTimeoutMs: 60_000 };
