@@ -125,7 +125,7 @@ export class UnitTable {
   /** We are about to stop it: what follows is not its own end. */
   stopping(unit: string): void {
     this.remember(unit, { ran: false, stoppedByHand: false, notBefore: 0 });
-    this.runs.delete(unit);
+    this.forgetEnds(unit);
   }
 
   forgotten(unit: string): void {
@@ -139,7 +139,13 @@ export class UnitTable {
   /** Clears failures that only we know of, and all pauses. */
   clearFailures(): void {
     for (const unit of this.memory.keys()) this.remember(unit, { failure: undefined, notBefore: 0 });
-    this.runs.clear();
+    for (const unit of this.runs.keys()) this.forgetEnds(unit);
+  }
+
+  /** Since when it runs stays: it may go on running. */
+  private forgetEnds(unit: string): void {
+    const run = this.runs.get(unit);
+    if (run) this.runs.set(unit, { ...run, ends: 0 });
   }
 
   private setState(next: UnitState, known: UnitState | undefined, busy: boolean): void {

@@ -66,6 +66,17 @@ describe('the states of units', () => {
     expect(table.activeSince(UNIT)).toBe(200);
   });
 
+  it('tell since when it is active after failures were cleared, and when it did not stop though it should, too', async () => {
+    await clock.advance(100);
+    listed('inactive');
+    tell('active');
+    await clock.advance(100);
+    table.clearFailures();
+    expect(table.activeSince(UNIT)).toBe(100);
+    table.stopping(UNIT);
+    expect(table.activeSince(UNIT)).toBe(100);
+  });
+
   it('are not set back by a list that was asked for before the latest signal', () => {
     listed('inactive');
     const mark = table.signalMark();
