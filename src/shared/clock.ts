@@ -3,7 +3,7 @@
 export interface Clock {
   /** Milliseconds of a monotonic clock; only differences mean anything. */
   now(): number;
-  /** The wall clock, for people only: never used in a decision. */
+  /** The wall clock: for people, and for limits per hour that another host must be able to count. No other decision uses it. */
   date(): Date;
   /** Calls `fn` once after `ms`; the answer cancels it. */
   after(ms: number, fn: () => void): () => void;

@@ -276,7 +276,7 @@ export interface Failure {
 /** What the check of an instance says. `starting`: not yet healthy since its start. */
 export interface Health {
   readonly state: 'starting' | 'healthy' | 'unhealthy';
-  /** What the last probe that failed said, cut to 1 KiB. */
+  /** While it is not healthy: what a probe said that failed, cut to 1 KiB; taken anew now and then. */
   readonly output?: string;
   /** What was done about it, or why nothing is done any more, one sentence. */
   readonly action?: string;
