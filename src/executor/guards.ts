@@ -53,14 +53,14 @@ export class Guards {
 
   constructor(private readonly options: GuardsOptions) {}
 
-  /** A guard that has yet to fire, and does so in time, runs for this unit. */
-  covers(unit: string): boolean {
+  /** A guard that has yet to fire, and does so in time, runs for this unit, and none that is there fires within `aheadMs`. */
+  covers(unit: string, aheadMs = 0): boolean {
     const { armed, underWay } = this;
-    const now = this.options.clock.now();
+    const end = this.options.clock.now() + aheadMs;
     if (!armed?.units.has(unit) || underWay?.has(unit) === false) return false;
-    // one that has fired, and is not known to be over, would stop or kill what is started now
-    if ([...(this.outdated?.values() ?? [])].some((firesAt) => firesAt <= now)) return false;
-    return now < armed.goodUntil;
+    // one that has fired, or is about to, and is not known to be over would stop or kill what is started now
+    if ([...(this.outdated?.values() ?? [])].some((firesAt) => firesAt <= end)) return false;
+    return end < armed.goodUntil;
   }
 
   /** Asks for guards as `order` says; at once, or when what is under way has ended. Nothing happens while systemd cannot be reached. */

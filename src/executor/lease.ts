@@ -72,8 +72,9 @@ export class Lease {
     const { sure, until, sessionTimeoutMs } = this.isolation;
     const { stopAfterMs, suspectMs } = isolationTiming(sessionTimeoutMs);
     if (!sure || !this.heartbeat.proven) return new Set();
-    if (until - this.options.clock.now() < stopAfterMs - suspectMs) return new Set();
-    return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit)));
+    const aheadMs = stopAfterMs - suspectMs;
+    if (until - this.options.clock.now() < aheadMs) return new Set();
+    return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit, aheadMs)));
   }
 
   /** True when a stop of the unit that nobody here asked for may be a guard's. */

@@ -429,6 +429,22 @@ describe('guards', () => {
     expect(rig.guards.covers(A)).toBe(true);
   });
 
+  it('cover nothing for longer than the present one takes to fire, and than an earlier one that is not known to be over', async () => {
+    const left = 500;
+    rig.renew([A], stopAfterMs - left);
+    await rig.clock.advance(100);
+    expect([rig.guards.covers(A), rig.guards.covers(A, left)]).toEqual([true, false]);
+    rig.refusal = { end: 'too busy' };
+    rig.renew([A]);
+    await rig.clock.advance(100);
+    expect(rig.done).toEqual(['start 1', 'start 2']);
+    expect([rig.guards.covers(A), rig.guards.covers(A, left)]).toEqual([true, false]);
+    rig.refusal = {};
+    rig.renew([A]);
+    await rig.clock.advance(100);
+    expect([rig.guards.covers(A), rig.guards.covers(A, left)]).toEqual([true, true]);
+  });
+
   it('cover nothing while those of an earlier process are there, which may fire at any time', async () => {
     rig.renew([A]);
     await rig.clock.advance(300);
