@@ -1,6 +1,6 @@
 /** Ordered starts (`start`, `after`) of a whole pretended cluster: what is being started at any moment, and what waits for what. */
 import { describe, expect, it } from 'vitest';
-import type { ActiveState, MultiService, Service, StartOrder } from '../../src/shared/model.ts';
+import type { ActiveState, HealthCheck, MultiService, Service, StartOrder } from '../../src/shared/model.ts';
 import { discoveryPath } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
@@ -34,9 +34,16 @@ class Cluster {
   onStart: (unit: string) => void = () => {};
   private readonly starting = new Map<string, Set<string>>();
 
-  constructor(names: readonly string[], scripts: Readonly<Record<string, Partial<UnitScript>>>) {
+  /** `isHealthy`: what checks of a host's instances, of which the last word is the host, find. */
+  constructor(
+    names: readonly string[],
+    scripts: Readonly<Record<string, Partial<UnitScript>>>,
+    isHealthy: (host: string) => boolean = () => true,
+  ) {
     this.hosts = names.map((name) => {
       const host: FakeHost = new FakeHost(name, this.clock, this.ensemble, '/nonexistent', {
+        probe: () => async (probe) =>
+          probe.kind === 'exec' && isHealthy(probe.command.at(-1) ?? '') ? { ok: true } : { ok: false, output: 'sick' },
         systemd: { onState: (unit, active) => this.onState(name, unit, active) },
         onAsked: (line) => {
           if (!line.startsWith('start ')) return;
@@ -114,8 +121,11 @@ describe('a service that starts in turns', () => {
     const seen: number[] = [];
     cluster.onStart = () => seen.push(cluster.ensemble.tree.get(discoveryPath('es'))?.children.size ?? 0);
     await cluster.boot(es({ discovery: { label: 'es', port: 9300, onlyHealthy: true } }));
+    const began = cluster.clock.now();
     await cluster.untilActive(UNITS);
     expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // nobody waits for the next look around (5 s)
+    expect(cluster.clock.now() - began).toBeLessThan(3_000 + 10 * 350);
   });
 
   it('waits at a cold start of all hosts, too, with the orders that they had', async () => {
@@ -264,6 +274,29 @@ describe('a service that starts after another', () => {
     await cluster.clock.until('both to run', () => running(cluster).length === 2);
     expect(atStart).toEqual([1, 1, 1]);
     expect(cluster.hosts.flatMap((host) => host.asked.filter((line) => line.startsWith('stop')))).toEqual([]);
+  });
+
+  it('on the same host waits there until that is healthy, and is started at once then', async () => {
+    const sick = new Set(['w1', 'w2']);
+    const cluster = new Cluster(['w1', 'w2'], slow, (host) => !sick.has(host));
+    const check: HealthCheck = {
+      probe: { kind: 'exec', command: ['/check', '{host}'] },
+      intervalMs: 200,
+      timeoutMs: 100,
+      healthyAfter: 1,
+      unhealthyAfter: 1,
+      startPeriodMs: 0,
+      onUnhealthy: 'report',
+      limitPerHour: 1,
+    };
+    await cluster.boot({ ...db, type: 'global', check }, web('same-host'));
+    await cluster.clock.until('both to wait', () => cluster.waiting('web.service').length === 2);
+    await cluster.clock.advance(20_000);
+    expect(running(cluster)).toEqual([]);
+    sick.delete('w2');
+    await cluster.clock.until('the one that is healthy', () => running(cluster).join() === 'w2', 1_000);
+    await cluster.clock.advance(10_000);
+    expect(running(cluster)).toEqual(['w2']);
   });
 
   it('on the same host waits there for that, and where it is not placed for ever', async () => {
