@@ -159,7 +159,8 @@ class Attempt {
     const now = this.options.clock.now();
     if (this.seen?.czxid !== node.czxid) this.seen = { czxid: node.czxid, since: now };
     const lasted = entry.made + (now - entry.at) - node.ctime;
-    return timeoutMs - Math.max(lasted, now - this.seen.since);
+    // the servers' times are cut to whole milliseconds
+    return timeoutMs + 1 - Math.max(lasted, now - this.seen.since);
   }
 
   /** Creates the place in the queue, or finds the one that an attempt with an unknown outcome has created after all. */
