@@ -162,6 +162,14 @@ command('watch', 'register something as long as it is healthy, until interrupted
     process.exit(await watch(config, { json, ...(file !== undefined && { file }), check: toWatchText(check) }));
   });
 
+command('render', 'render a template as a daemon of this host would, and print it (exit 1: it is wrong)')
+  .argument('<file>', 'the template')
+  .option('--out <file>', 'write it there instead')
+  .action(async (file: string, options: Common & { readonly out?: string }) => {
+    const { render } = await import('./cli/render.ts');
+    exitWith(await render(options.config, file, options));
+  });
+
 command('explain', 'say why each instance of a service is where it is, and why other hosts have none')
   .argument('<name>', 'a service, or one of its units')
   .action(async (name: string, options: Common) => {

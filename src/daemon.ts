@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { Agent } from './agent.ts';
 import { hookFile } from './discovery/hook-memory.ts';
 import { Hooks } from './discovery/hooks.ts';
-import { HookPrograms } from './executor/hook-programs.ts';
 import { LabelViews } from './discovery/label-views.ts';
+import { Templates } from './discovery/templates.ts';
+import { HookPrograms } from './executor/hook-programs.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
+import { reloadRunning } from './executor/unit-reload.ts';
 import { listen } from './http/listen.ts';
 import { Metrics } from './http/metrics.ts';
 import { createServer, type DaemonStatus } from './http/server.ts';
@@ -78,10 +80,12 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     specStale: isStale(),
     registrations: agent.registrar.registered,
     hookEvents: hooks.waiting,
+    failedTemplates: templates.failed,
   }));
   const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
 
   let programs: HookPrograms | undefined;
+  let reloadUnit: ReturnType<typeof reloadRunning> | undefined;
   const agent = new Agent({
     host: host.name,
     machineId,
@@ -90,6 +94,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     log,
     connectSystemd: (events) => {
       const systemd = connectSystemd({ ...systemdAt, clock, log, events });
+      reloadUnit = reloadRunning(systemd);
       programs = new HookPrograms(systemd, join(initial.stateDir, 'hooks'));
       return systemd;
     },
@@ -105,7 +110,10 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       return { address, url: `http://${address}:${config.http.port}`, labels: config.host.labels, software };
     },
     onJoined: () => {
-      if (!hasJoined) void startHooks();
+      if (!hasJoined) {
+        void startHooks();
+        templates.start();
+      }
       hasJoined = true;
       readyIfAll();
     },
@@ -126,6 +134,16 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     file: hookFile(join(initial.stateDir, 'hooks.json'), log),
     run: async (run) => (await programs?.run(run)) ?? { kind: 'unknown', why: 'there is no systemd yet' },
     metrics: metrics.hooks,
+  });
+  const templates = new Templates({
+    host: host.name,
+    labels: () => config.host.labels,
+    store,
+    clock,
+    log,
+    folder: join(initial.stateDir, 'templates'),
+    reloadUnit: async (unit, signal) => (reloadUnit ? await reloadUnit(unit, signal) : 'there is no systemd yet'),
+    onWritten: () => metrics.templateWritten(),
   });
   const startHooks = async () => {
     await programs?.clean();
@@ -152,6 +170,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     zookeeper: { state: store.state.kind, detail: describeConnection(store.state, diagnosis.text) },
     systemd: { connected: executor.systemdConnected },
     spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
+    templates: templates.states,
     observed: executor.observed,
   });
   const labels = new LabelViews({ store, clock, log });
@@ -181,13 +200,21 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       for (const part of changedFixedParts(config, parsed.config))
         log.warn(`${config.file}: \`${part}\` has changed and takes effect when the daemon is restarted`);
       config = parsed.config;
+      templates.look();
       await agent.reload();
     },
     async stop() {
       specWatch.close();
       labels.close();
+      const templatesEnded = templates.close();
       if ((await endingOf(process.pid, { ...systemdAt, clock, log })) === 'restart') {
-        const madeWay = Promise.allSettled([hooks.close(), agent.makeWay(), http.close(), embedded?.stop()]);
+        const madeWay = Promise.allSettled([
+          hooks.close(),
+          templatesEnded,
+          agent.makeWay(),
+          http.close(),
+          embedded?.stop(),
+        ]);
         await Promise.race([madeWay, delay(clock, MAKE_WAY_MS, new AbortController().signal)]);
         return;
       }
@@ -196,6 +223,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       const hooksEnded = hooks.close();
       if (!(await agent.leave(which, AbortSignal.timeout(STOP_UNITS_MS)))) return;
       await hooksEnded;
+      await templatesEnded;
       diagnosis.close();
       await store.close();
       unsubscribe();

@@ -98,6 +98,8 @@ export interface Systemd {
   /** Queues a start job (mode `replace`) and awaits its end. */
   start(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
   stop(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
+  /** Reloads the unit, or restarts one that cannot be reloaded, and awaits the end. One that does not run is left alone: `done`. */
+  reload(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome>;
   /** A unit that has not failed, or does not exist, has nothing to reset: this is no error. */
   resetFailed(unit: string): Promise<void>;
   /** systemd forgets it (`success`, `none`) soon after a unit has become inactive; a failed one keeps it. */

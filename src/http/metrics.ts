@@ -16,6 +16,8 @@ export interface DaemonGauges {
   readonly specStale: boolean;
   /** Events that wait for hooks of this host. */
   readonly hookEvents: number;
+  /** Templates of this host whose file could not be brought up to date. */
+  readonly failedTemplates: number;
   /** Units of this host that are registered for others to find. */
   readonly registrations: number;
 }
@@ -65,6 +67,8 @@ export class Metrics {
     [],
   );
 
+  private readonly templateWrites = this.counter('template_writes_total', 'Files written from templates', []);
+
   constructor(read: () => DaemonGauges) {
     this.collected('leader', '1 on the leader', () => Number(read().leading));
     this.collected('zookeeper_connected', '1 while the ZooKeeper session is confirmed', () =>
@@ -74,6 +78,11 @@ export class Metrics {
       Number(read().specStale),
     );
     this.collected('hook_queue_length', 'Events that wait for hooks of this host', () => read().hookEvents);
+    this.collected(
+      'templates_failed',
+      'Templates of this host whose file could not be brought up to date',
+      () => read().failedTemplates,
+    );
     this.collected('registrations', 'Units of this host that others find', () => read().registrations);
     this.processMetrics();
   }
@@ -106,6 +115,11 @@ export class Metrics {
     ran: (result) => this.hookRuns.inc({ result }),
     leftOut: (events) => this.hookLeftOut.inc(events),
   };
+
+  /** A file was written from a template. */
+  templateWritten(): void {
+    this.templateWrites.inc();
+  }
 
   /** What only a leader can know is not shown by one that no longer leads. */
   stoppedLeading(): void {

@@ -39,6 +39,7 @@ const status = object({
   leading: boolean,
   ...connections,
   spec: object({ file: string, cluster: string, stale: boolean }),
+  templates: array(object({ destination: string, state: string, problem: string })),
   observed: { type: 'object' },
 });
 const error = json(object({ error: string }));

@@ -1,6 +1,7 @@
 /** The HTTP interface: reads only, the same on every host. */
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { TemplateState } from '../discovery/template-runner.ts';
 import type { Assignments } from '../leader/assignments.ts';
 import { addDiscovery, type DiscoverySource } from './discovery.ts';
 import { openapi } from './openapi.ts';
@@ -14,6 +15,8 @@ export interface DaemonStatus {
   readonly zookeeper: { readonly state: string; readonly detail: string };
   readonly systemd: { readonly connected: boolean };
   readonly spec: { readonly file: string; readonly cluster: string | undefined; readonly stale: boolean };
+  /** The files of this host that are rendered. */
+  readonly templates: readonly TemplateState[];
   /** The host's own report, as in `observed/<host>`. */
   readonly observed: unknown;
 }

@@ -646,6 +646,7 @@ describe('an executor whose jobs systemd does not carry out', () => {
       list: (units) => systemd.list(units),
       start: (name, deadlineMs, signal) => systemd.start(name, deadlineMs, signal),
       stop: (name, deadlineMs, signal) => systemd.stop(name, deadlineMs, signal),
+      reload: (name, deadlineMs, signal) => systemd.reload(name, deadlineMs, signal),
       resetFailed: (name) => systemd.resetFailed(name),
       exitInfo: (name) => systemd.exitInfo(name),
       stopTimeoutMs: (name) => systemd.stopTimeoutMs(name),

@@ -99,6 +99,10 @@ export class FakeHost {
         ask(`stop ${unit}`);
         return systemd.stop(unit, deadlineMs, signal);
       },
+      reload: (unit, deadlineMs, signal) => {
+        ask(`reload ${unit}`);
+        return systemd.reload(unit, deadlineMs, signal);
+      },
       resetFailed: (unit) => {
         ask(`reset ${unit}`);
         return systemd.resetFailed(unit);

@@ -94,6 +94,11 @@ export class FakeConnection implements Systemd {
     return await this.#job(() => this.#systemd.stopJob(unit), deadlineMs, signal);
   }
 
+  async reload(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    checked(unit);
+    return await this.#job(() => this.#systemd.reloadJob(unit), deadlineMs, signal);
+  }
+
   async resetFailed(unit: string): Promise<void> {
     await this.#call(() => this.#systemd.resetFailed(checked(unit)));
   }

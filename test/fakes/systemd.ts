@@ -12,7 +12,7 @@ import { FakeConnection } from './systemd-connection.ts';
 import { FakeGuards } from './systemd-guard.ts';
 import { FakeRefusal } from './systemd-refusal.ts';
 import { type CommandScript, STEADY, type UnitScript } from './systemd-script.ts';
-import { type FakeJob, FakeUnit } from './systemd-unit.ts';
+import { FakeJob, FakeUnit } from './systemd-unit.ts';
 
 export interface FakeSystemdOptions {
   /** How long each message takes, ms; default 1. */
@@ -184,6 +184,21 @@ export class FakeSystemd {
       throw new FakeRefusal('org.freedesktop.systemd1.NoSuchUnit', `Unit ${real} not loaded.`);
     }
     return this.#load(real, this.#fileOf(real)?.script ?? STEADY).stop();
+  }
+
+  /** Queues a restart job, as no unit here can be reloaded, for one that runs; or throws a FakeRefusal. */
+  reloadJob(name: string): FakeJob {
+    const real = this.#realName(name);
+    if (this.state(real).load === 'not-found') {
+      throw new FakeRefusal('org.freedesktop.systemd1.NoSuchUnit', `Unit ${real} not found.`);
+    }
+    if (this.state(real).active !== 'active') {
+      const nothing = new FakeJob('start');
+      nothing.end({ kind: 'done' });
+      return nothing;
+    }
+    this.stopJob(real);
+    return this.startJob(real);
   }
 
   /** TimeoutStopSec of the unit's file. */

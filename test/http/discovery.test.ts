@@ -47,7 +47,14 @@ let app: ReturnType<typeof createServer>;
 
 beforeEach(() => {
   source = new FakeSource();
-  const gauges = { leading: true, zookeeperConnected: true, specStale: false, hookEvents: 0, registrations: 7 };
+  const gauges = {
+    leading: true,
+    zookeeperConnected: true,
+    specStale: false,
+    hookEvents: 0,
+    failedTemplates: 0,
+    registrations: 7,
+  };
   app = createServer({
     status: () => {
       throw new Error('nobody asks for it');

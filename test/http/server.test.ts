@@ -11,6 +11,7 @@ const STATUS: DaemonStatus = {
   zookeeper: { state: 'connected', detail: 'connected to ZooKeeper' },
   systemd: { connected: true },
   spec: { file: 'sha256:a', cluster: 'sha256:a', stale: false },
+  templates: [],
   observed: undefined,
 };
 
@@ -49,6 +50,7 @@ beforeEach(() => {
     zookeeperConnected: true,
     specStale: false,
     hookEvents: 0,
+    failedTemplates: 0,
     registrations: 0,
   }));
 });

@@ -97,6 +97,10 @@ class SystemdOverDBus implements Systemd {
     return await this.#unitJob('StopUnit', unit, deadlineMs, signal);
   }
 
+  async reload(unit: string, deadlineMs: number, signal: AbortSignal): Promise<JobOutcome> {
+    return await this.#unitJob('ReloadOrTryRestartUnit', unit, deadlineMs, signal);
+  }
+
   async resetFailed(unit: string): Promise<void> {
     try {
       await this.#manager('ResetFailedUnit', 's', [checked(unit)]);
@@ -185,7 +189,7 @@ class SystemdOverDBus implements Systemd {
   }
 
   async #unitJob(
-    member: 'StartUnit' | 'StopUnit',
+    member: 'StartUnit' | 'StopUnit' | 'ReloadOrTryRestartUnit',
     unit: string,
     deadlineMs: number,
     signal: AbortSignal,

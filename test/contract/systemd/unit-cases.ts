@@ -46,6 +46,20 @@ export function unitCases(rig: () => Rig): void {
     expect(await watched.systemd.stopTimeoutMs('usual.service')).toBe(90_000);
   });
 
+  it('reloads a unit that runs, by a restart if it must, starts none for it, and refuses one that is not there', async () => {
+    await rig().define({ 'reload.service': {} });
+    const { systemd } = watched;
+    expect(await systemd.reload('reload.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
+    expect(await watched.active('reload.service')).toBe('inactive');
+    await systemd.start('reload.service', DEADLINE_MS, never);
+    await watched.untilTold('reload.service', 'active');
+    expect(await systemd.reload('reload.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
+    await watched.untilTold('reload.service', 'active');
+    expect(watched.told('reload.service').filter((state) => state === 'active')).toHaveLength(2);
+    expect(await watched.active('reload.service')).toBe('active');
+    expect(await systemd.reload('reload-no.service', DEADLINE_MS, never)).toMatchObject({ kind: 'refused' });
+  });
+
   it('lists nothing when asked for nothing', async () => {
     expect(await watched.systemd.list([])).toEqual([]);
   });

@@ -1,0 +1,106 @@
+/** What templates are rendered from: the cluster as plain, sorted lists. Pure. */
+import type { Desired, Member } from '../shared/model.ts';
+import { compare } from '../shared/names.ts';
+import type { Registration } from './registration.ts';
+
+/** What this host has read of the cluster, all of it. */
+export interface ClusterFacts {
+  /** This host. */
+  readonly host: string;
+  readonly members: Iterable<Pick<Member, 'host' | 'address' | 'labels'>>;
+  readonly registrations: Iterable<Registration>;
+  readonly desired: Iterable<Pick<Desired, 'host' | 'units'>>;
+}
+
+export interface TemplateMember {
+  readonly host: string;
+  readonly address: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The names that a template may use (docs/templates.md). */
+export interface TemplateData {
+  /** Name of the host that the file is for. */
+  readonly host: string;
+  readonly members: readonly TemplateMember[];
+  /** Label → what is registered under it. A label without any is missing, which templates take for an empty list. */
+  readonly discovery: Readonly<Record<string, readonly Registration[]>>;
+  /** All of `discovery`, in one list. */
+  readonly services: readonly Registration[];
+  /** Unit → the hosts that shall run it. */
+  readonly placements: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Lists and maps within one another: what is deeper is left out. */
+const MAX_DEPTH = 16;
+/** Control characters, and what some programs take for the end of a line. */
+const BREAKS = /[\p{Cc}\u2028\u2029]/gu;
+
+/**
+ * The same facts give the same data, in the same order. What anybody wrote to ZooKeeper holds no control characters
+ * afterwards, in texts and names alike: no value can begin a line of its own in a file.
+ */
+export function templateData({ host, members, registrations, desired }: ClusterFacts): TemplateData {
+  const services = [...registrations]
+    .map((entry) => cleanRegistration(entry))
+    .sort((a, b) => compare(a.label, b.label) || compare(a.id, b.id));
+  const discovery = new Map<string, Registration[]>();
+  for (const entry of services) {
+    const entries = discovery.get(entry.label);
+    if (entries) entries.push(entry);
+    else discovery.set(entry.label, [entry]);
+  }
+  return {
+    host,
+    members: [...members].map(cleanMember).sort((a, b) => compare(a.host, b.host)),
+    discovery: Object.fromEntries(discovery),
+    services,
+    placements: placementsOf(desired),
+  };
+}
+
+function placementsOf(desired: ClusterFacts['desired']): Record<string, readonly string[]> {
+  const hosts = new Map<string, string[]>();
+  for (const { host, units } of [...desired].sort((a, b) => compare(a.host, b.host)))
+    for (const { unit, withdrawn } of units) {
+      if (withdrawn) continue;
+      const found = hosts.get(unit);
+      if (found) found.push(host);
+      else hosts.set(unit, [host]);
+    }
+  return Object.fromEntries([...hosts].sort(([a], [b]) => compare(a, b)));
+}
+
+function cleanMember({ host, address, labels }: TemplateMember): TemplateMember {
+  const entries = Object.entries(labels).map(([name, value]) => [clean(name), clean(value)] as const);
+  return { host: clean(host), address: clean(address), labels: Object.fromEntries(entries) };
+}
+
+function cleanRegistration(entry: Registration): Registration {
+  const { info, role } = entry;
+  return {
+    ...entry,
+    id: clean(entry.id),
+    host: clean(entry.host),
+    address: clean(entry.address),
+    ...(role !== undefined && { role: clean(role) }),
+    ...(info !== undefined && {
+      info: Object.fromEntries(Object.entries(info).map(([key, value]) => [clean(key), cleanJson(value, 1)])),
+    }),
+  };
+}
+
+type Json = NonNullable<Registration['info']>[string];
+
+function cleanJson(value: Json, depth: number): Json {
+  if (typeof value === 'string') return clean(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (depth >= MAX_DEPTH) return null;
+  if (Array.isArray(value)) return value.map((each) => cleanJson(each, depth + 1));
+  const entries = Object.entries(value).map(([key, each]) => [clean(key), cleanJson(each, depth + 1)] as const);
+  return Object.fromEntries(entries);
+}
+
+function clean(text: string): string {
+  return text.replace(BREAKS, '');
+}

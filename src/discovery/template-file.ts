@@ -1,0 +1,209 @@
+/**
+ * New content for a file: written beside it, checked, put in its place in one step, then told to whoever reads it. A
+ * daemon that is killed at any moment leaves the old file or the new one, and a reload that is due is made up for by the
+ * next one: a mark in `folder` stands for it.
+ */
+import { lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { digestOf } from '../shared/digest.ts';
+import { messageOf } from '../shared/error-text.ts';
+import type { Command, Template } from '../shared/model.ts';
+import { type CommandResult, type RunOptions, runCommand } from '../shared/run-command.ts';
+
+export interface TemplateFileOptions {
+  readonly template: Template;
+  /** For marks of reloads that are due. */
+  readonly folder: string;
+  /** Reloads a unit that runs, and starts none; answers what went wrong. */
+  readonly reloadUnit: (unit: string, signal: AbortSignal) => Promise<string | undefined>;
+  readonly signal: AbortSignal;
+}
+
+/** What was done. `problem`: one sentence; the file is as it was, unless `written`. */
+export type Applied =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'done'; readonly written: boolean; readonly reloaded: boolean }
+  | { readonly kind: 'failed'; readonly written: boolean; readonly problem: string };
+
+const CHECK_MS = 30_000;
+const RELOAD_MS = 60_000;
+const LOOKUP_MS = 5_000;
+const MAX_OUTPUT_BYTES = 4096;
+
+interface Ids {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export class TemplateFile {
+  private readonly mark: string;
+  private ids: Ids | undefined;
+
+  constructor(private readonly options: TemplateFileOptions) {
+    this.mark = join(
+      options.folder,
+      digestOf(options.template.destination)
+        .replace(/^sha256:/, '')
+        .slice(0, 32),
+    );
+  }
+
+  /** Never rejects. One call at a time. */
+  async apply(text: string): Promise<Applied> {
+    let written = false;
+    try {
+      const { owner } = this.options.template;
+      if (owner !== undefined) this.ids ??= await this.lookUp(owner);
+      if (!(await this.isSame(text))) {
+        const problem = await this.replace(text);
+        if (problem !== undefined) return { kind: 'failed', written, problem };
+        written = true;
+      } else if (!(await exists(this.mark))) return { kind: 'same' };
+      const problem = await this.reload();
+      if (problem !== undefined) return { kind: 'failed', written, problem };
+      await rm(this.mark, { force: true });
+      return { kind: 'done', written, reloaded: this.options.template.reload !== undefined };
+    } catch (error) {
+      return { kind: 'failed', written, problem: wordsOf(error, this.options.template.destination) };
+    }
+  }
+
+  /** The file has this content, these permissions and this owner. */
+  private async isSame(text: string): Promise<boolean> {
+    const { destination, mode } = this.options.template;
+    const stat = await lstat(destination).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (!stat || stat.isSymbolicLink()) return false;
+    if (!stat.isFile()) throw new Error(`${destination} is there and is no file`);
+    if ((stat.mode & 0o7777) !== mode || stat.size !== Buffer.byteLength(text)) return false;
+    if (this.ids && (stat.uid !== this.ids.uid || stat.gid !== this.ids.gid)) return false;
+    return (await readFile(destination)).equals(Buffer.from(text));
+  }
+
+  private async replace(text: string): Promise<string | undefined> {
+    const { destination, mode, check, reload } = this.options.template;
+    // neither hidden from `check`, which may want to be in the same folder, nor taken for a file of that folder
+    const temporary = join(dirname(destination), `.${basename(destination)}.servicewatcher`);
+    await rm(temporary, { force: true });
+    try {
+      const file = await open(temporary, 'wx', 0o600);
+      try {
+        await file.writeFile(text);
+        if (this.ids) await file.chown(this.ids.uid, this.ids.gid);
+        await file.chmod(mode);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      if (check) {
+        const fault = faultOf(await this.run(filled(check, temporary), CHECK_MS));
+        if (fault !== undefined) return `the check ${check.join(' ')} ${fault}`;
+      }
+      if (reload) {
+        await mkdir(this.options.folder, { recursive: true, mode: 0o700 });
+        await writeFile(this.mark, `${destination}\n`, { mode: 0o600 });
+      }
+      this.options.signal.throwIfAborted();
+      await rename(temporary, destination);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    const folder = await open(dirname(destination), 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+    return undefined;
+  }
+
+  private async reload(): Promise<string | undefined> {
+    const { reload } = this.options.template;
+    switch (reload?.kind) {
+      case undefined:
+        return undefined;
+      case 'unit': {
+        const why = await this.options.reloadUnit(reload.unit, this.options.signal);
+        return why === undefined ? undefined : `${reload.unit} was not reloaded: ${why}`;
+      }
+      case 'exec': {
+        const fault = faultOf(await this.run(reload.command, RELOAD_MS));
+        return fault === undefined ? undefined : `the reload ${reload.command.join(' ')} ${fault}`;
+      }
+      default:
+        return reload satisfies never;
+    }
+  }
+
+  /** `user`: with the user's own group. */
+  private async lookUp(owner: string): Promise<Ids> {
+    const [user = '', group] = owner.split(':');
+    const entry = await this.entryOf('passwd', user);
+    const gid = group === undefined ? entry[3] : (await this.entryOf('group', group))[2];
+    return { uid: Number(entry[2]), gid: Number(gid) };
+  }
+
+  /** A line of passwd(5) or group(5), wherever this machine has its users from. */
+  private async entryOf(database: 'passwd' | 'group', name: string): Promise<readonly string[]> {
+    const result = await this.run(['getent', database, name], LOOKUP_MS);
+    const fields = result.kind === 'exited' && result.code === 0 ? (result.output.split('\n')[0] ?? '').split(':') : [];
+    if (/^\d+$/.test(fields[2] ?? '') && (database === 'group' || /^\d+$/.test(fields[3] ?? ''))) return fields;
+    throw new Error(`there is no ${database === 'passwd' ? 'user' : 'group'} ${name} on this host`);
+  }
+
+  private run(command: Command, timeoutMs: number): Promise<CommandResult> {
+    const options: RunOptions = { timeoutMs, signal: this.options.signal, maxOutputBytes: MAX_OUTPUT_BYTES };
+    return runCommand(command, options);
+  }
+}
+
+function filled([program, ...args]: Command, file: string): Command {
+  const fill = (word: string) => word.replaceAll('{file}', () => file);
+  return [fill(program), ...args.map(fill)];
+}
+
+/** What went wrong, with the last of what it printed. */
+function faultOf(result: CommandResult): string | undefined {
+  switch (result.kind) {
+    case 'exited':
+      return result.code === 0 ? undefined : `ended with status ${result.code}${said(result.output)}`;
+    case 'killed':
+      return `was killed by ${result.signal}${said(result.output)}`;
+    case 'timeout':
+      return `did not end in time and was killed${said(result.output)}`;
+    case 'aborted':
+      return 'was interrupted';
+    case 'failed':
+      return `could not be started: ${result.why}`;
+    default:
+      return result satisfies never;
+  }
+}
+
+function said(output: string): string {
+  const lines = output.split('\n').flatMap((line) => line.trim() || []);
+  return lines.length === 0 ? ', and printed nothing' : `: ${lines.join(' | ')}`;
+}
+
+function wordsOf(error: unknown, destination: string): string {
+  if (codeOf(error) === 'EROFS')
+    return `${destination} may not be written by the daemon: add its folder to ReadWritePaths= (systemctl edit servicewatcher)`;
+  return `${destination} could not be written: ${messageOf(error)}`;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT';
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,141 @@
+/**
+ * One template on this host: rendered, checked and put in place whenever something has changed, and now and then, so that
+ * a changed template, a file changed by hand and a check that failed are looked at again. It delays no other template.
+ */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Clock } from '../shared/clock.ts';
+import { messageOf } from '../shared/error-text.ts';
+import type { Logger } from '../shared/log.ts';
+import { Loop } from '../shared/loop.ts';
+import type { Template } from '../shared/model.ts';
+import type { TemplateData } from './template-data.ts';
+import { TemplateFile, type TemplateFileOptions } from './template-file.ts';
+import { renderTemplate } from './template-render.ts';
+
+/** As `/status` shows it. `waiting`: not all has been read from ZooKeeper yet. */
+export interface TemplateState {
+  readonly destination: string;
+  readonly state: 'waiting' | 'current' | 'failed';
+  /** One sentence; only when `failed`. */
+  readonly problem?: string;
+}
+
+export interface TemplateRunnerOptions {
+  readonly template: Template;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly folder: string;
+  readonly reloadUnit: TemplateFileOptions['reloadUnit'];
+  /** Undefined: nothing may be touched now. */
+  readonly data: () => TemplateData | undefined;
+  /** A file was written. */
+  readonly onWritten: () => void;
+  /** What went before at this destination has ended. */
+  readonly after: Promise<void>;
+}
+
+/** How often it is looked at when nothing is told, ms. */
+const TICK_MS = 15_000;
+/** A template may have so many bytes. */
+const MAX_SOURCE_BYTES = 1024 * 1024;
+
+export class TemplateRunner {
+  private readonly abort = new AbortController();
+  private readonly file: TemplateFile;
+  private readonly loop: Loop;
+  private current: TemplateState;
+
+  constructor(private readonly options: TemplateRunnerOptions) {
+    const { template, clock, log, folder, reloadUnit } = options;
+    this.current = { destination: template.destination, state: 'waiting' };
+    this.file = new TemplateFile({ template, folder, reloadUnit, signal: this.abort.signal });
+    this.loop = new Loop({
+      name: `template ${template.source}`,
+      clock,
+      log,
+      gatherMs: template.debounceMs,
+      tickMs: () => TICK_MS,
+      pass: () => this.pass(),
+    });
+  }
+
+  get state(): TemplateState {
+    return this.current;
+  }
+
+  look(): void {
+    this.loop.trigger();
+  }
+
+  /** Resolves when nothing of it is under way: a check or reload that runs is ended. */
+  async close(): Promise<void> {
+    this.abort.abort(new Error('the template is no longer for this host, or the daemon ends'));
+    await this.loop.stop();
+  }
+
+  private async pass(): Promise<void> {
+    const { template, data, log, onWritten, after } = this.options;
+    await after;
+    if (data() === undefined) return;
+    const source = await readSource(template.source);
+    // what was read meanwhile counts; silence that began meanwhile does, too
+    const facts = data();
+    if (facts === undefined || this.abort.signal.aborted) return;
+    const rendered = source.ok ? await renderTemplate(template.source, source.text, facts) : source;
+    if (!rendered.ok) return this.failed(rendered.problem, false);
+    const applied = await this.file.apply(rendered.text);
+    if (this.abort.signal.aborted) return;
+    switch (applied.kind) {
+      case 'same':
+        break;
+      case 'done': {
+        const { reload } = template;
+        const told = reload?.kind === 'unit' ? `${reload.unit} was reloaded` : 'its reload was run';
+        const words = [applied.written && 'was written', applied.reloaded && told].filter((word) => word !== false);
+        log.info(`${template.destination} ${applied.written ? '' : 'is as it was: '}${words.join(', ')}`);
+        break;
+      }
+      case 'failed':
+        if (applied.written) onWritten();
+        return this.failed(applied.problem, applied.written);
+      default:
+        applied satisfies never;
+    }
+    if (applied.kind === 'done' && applied.written) onWritten();
+    if (this.current.state === 'failed') log.info(`the template ${template.source} is right again`);
+    this.current = { destination: template.destination, state: 'current' };
+  }
+
+  /** Said once, as long as it stays the same. */
+  private failed(problem: string, written: boolean): void {
+    const { template, log } = this.options;
+    const { source, destination } = template;
+    if (this.current.problem !== problem)
+      log.error(
+        `the template ${source}: ${problem}; ${written ? `${destination} is written` : `${destination} stays as it was`}, it is tried again in ${TICK_MS / 1000} s and when something changes`,
+      );
+    this.current = { destination, state: 'failed', problem };
+  }
+}
+
+type Source = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly problem: string };
+
+/** The text of a template. Never rejects. */
+export async function readSource(path: string): Promise<Source> {
+  try {
+    // a named pipe must not be waited for
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) return { ok: false, problem: `${path} is no file` };
+      if (stat.size > MAX_SOURCE_BYTES)
+        return { ok: false, problem: `${path} has ${stat.size} bytes; ${MAX_SOURCE_BYTES} are the most` };
+      return { ok: true, text: await file.readFile('utf8') };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return { ok: false, problem: `${path} cannot be read: ${messageOf(error)}` };
+  }
+}
