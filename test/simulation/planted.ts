@@ -43,7 +43,7 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     what: 'what may run once is started before its guard counts',
     file: 'executor/lease.ts',
-    find: 'return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit)));',
+    find: 'return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit, aheadMs)));',
     replace: 'return new Set(this.options.runOnce());',
     violates: ['INV-ONCE'],
   },
