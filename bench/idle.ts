@@ -87,7 +87,10 @@ export function measureOneEach(isolation: 'keep' | 'stop') {
 }
 
 /** Share of one core that the daemon and what it starts use, or the whole host, in percent. */
-function usedIn(windowMs: number, spentBy = (host: Host) => cpuTimeOf(host, DAEMON)): (host: Host) => Promise<number> {
+export function usedIn(
+  windowMs: number,
+  spentBy = (host: Host) => cpuTimeOf(host, DAEMON),
+): (host: Host) => Promise<number> {
   return async (host) => {
     const start = performance.now();
     const before = await spentBy(host);
@@ -97,6 +100,6 @@ function usedIn(windowMs: number, spentBy = (host: Host) => cpuTimeOf(host, DAEM
   };
 }
 
-function pause(ms: number): Promise<void> {
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -8,7 +8,7 @@ export interface Goal {
 
 export interface Row {
   readonly name: string;
-  readonly unit: 'ms' | 'MB' | '%';
+  readonly unit: 'ms' | 'µs' | 'MB' | '%' | '/min' | '×';
   readonly samples: readonly number[];
   /** None: the row is there to be known. */
   readonly goals: readonly Goal[];
@@ -17,7 +17,7 @@ export interface Row {
 /** The session timeout (4 s), one tick of ZooKeeper (0.5 s in the lab) and 0.3 s: the bound of every loss of a host. */
 export const LOSS_GOAL: Goal = { of: 'max', atMost: 4800 };
 
-const DIGITS: Readonly<Record<Row['unit'], number>> = { ms: 0, MB: 1, '%': 2 };
+const DIGITS: Readonly<Record<Row['unit'], number>> = { ms: 0, µs: 0, MB: 1, '%': 2, '/min': 0, '×': 2 };
 
 /** One line: the figures, then each goal with `met` or `MISSED`. */
 export function renderRow({ name, unit, samples, goals }: Row): string {

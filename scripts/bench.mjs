@@ -7,5 +7,6 @@ import { root, setUp } from './setup.mjs';
 setUp();
 const outfile = join(root, 'dist/bench.mjs');
 await bundle('bench/main.ts', 'dist/bench.mjs');
+await bundle('bench/load-process.ts', 'dist/bench-load.cjs', { format: 'cjs' });
 const { status } = spawnSync(process.execPath, [outfile, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
 process.exitCode = status ?? 1;

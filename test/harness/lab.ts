@@ -120,6 +120,11 @@ export class Lab {
     });
   }
 
+  /** The command line that runs `argv` in the lab's network, on none of its machines. */
+  enter(argv: readonly string[]): string[] {
+    return ['nsenter', `--net=/run/netns/${this.#names.namespace}`, ...argv];
+  }
+
   /** HTTP GET on a host's daemon; redirects are answered, not followed. Rejects after 5 s. */
   http(host: Host | string, path: string, port = HTTP_PORT): Promise<HttpAnswer> {
     const { address } = typeof host === 'string' ? this.host(host) : host;
