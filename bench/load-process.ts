@@ -52,6 +52,7 @@ class Load {
   private readonly present: Entry[] = [];
   private leaving: Entry[] = [];
   private next = 0;
+  private clients = 0;
   private picking = 0;
   private readonly counts = { registered: 0, removed: 0, picked: 0, pickFailures: 0, answers: 0, events: 0 };
   private readonly pickMs: number[] = [];
@@ -69,6 +70,12 @@ class Load {
         log: logger,
       }),
     );
+    for (const store of this.stores) {
+      store.onState(({ kind }) => {
+        // as whoever has entries must
+        if (kind === 'connected') for (const entry of [...this.present, ...this.leaving]) entry.look();
+      });
+    }
   }
 
   run(): void {
@@ -114,10 +121,10 @@ class Load {
 
   private register(): boolean {
     const number = this.next++;
-    const session = number % this.stores.length;
+    const session = Math.floor(number / this.plan.labels) % this.stores.length;
     const store = this.stores[session];
     if (store === undefined) return false;
-    const label = labelOf(Math.floor(number / this.stores.length) % this.plan.labels);
+    const label = labelOf(number % this.plan.labels);
     const host = `load${session}`;
     const id = `${host}:${number}`;
     const value: Registration = {
@@ -174,7 +181,7 @@ class Load {
   }
 
   private async pickOne(): Promise<void> {
-    const number = this.next++;
+    const number = this.clients++;
     const begun = performance.now();
     const label = labelOf(number % Math.min(PICK_LABELS, this.plan.labels));
     const picker = createPicker({ servers: this.plan.servers, label, client: `client-${number}` });
