@@ -111,6 +111,7 @@ const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)
 /** What a pure file may name only as a type. */
 const TYPES_FOR_PURE = [
   'discovery/hook-event.ts',
+  'discovery/lease.ts',
   'discovery/registration.ts',
   'executor/systemd.ts',
   'shared/history.ts',

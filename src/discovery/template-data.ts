@@ -1,7 +1,15 @@
 /** What templates are rendered from: the cluster as plain, sorted lists. Pure. */
 import type { Desired, Member } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { LeaseHolder, LeaseWaiter } from './lease.ts';
 import type { Registration } from './registration.ts';
+
+/** One lease that somebody has or waits for. Those who wait: in the order in which they came. */
+export interface LeaseFact {
+  readonly label: string;
+  readonly holder?: LeaseHolder;
+  readonly waiters: readonly LeaseWaiter[];
+}
 
 /** What this host has read of the cluster, all of it. */
 export interface ClusterFacts {
@@ -10,6 +18,7 @@ export interface ClusterFacts {
   readonly members: Iterable<Pick<Member, 'host' | 'address' | 'labels'>>;
   readonly registrations: Iterable<Registration>;
   readonly desired: Iterable<Pick<Desired, 'host' | 'units'>>;
+  readonly leases: Iterable<LeaseFact>;
 }
 
 export interface TemplateMember {
@@ -17,6 +26,8 @@ export interface TemplateMember {
   readonly address: string;
   readonly labels: Readonly<Record<string, string>>;
 }
+
+export type TemplateLease = Omit<LeaseFact, 'label'>;
 
 /** The names that a template may use (docs/templates.md). */
 export interface TemplateData {
@@ -29,6 +40,8 @@ export interface TemplateData {
   readonly services: readonly Registration[];
   /** Unit → the hosts that shall run it. */
   readonly placements: Readonly<Record<string, readonly string[]>>;
+  /** Label → who has the startup lease, and who waits for it. One that nobody has or waits for is missing. */
+  readonly leases: Readonly<Record<string, TemplateLease>>;
 }
 
 /** Lists and maps within one another: what is deeper is left out. */
@@ -40,7 +53,7 @@ const BREAKS = /[\p{Cc}\u2028\u2029]/gu;
  * The same facts give the same data, in the same order. What anybody wrote to ZooKeeper holds no control characters
  * afterwards, in texts and names alike: no value can begin a line of its own in a file.
  */
-export function templateData({ host, members, registrations, desired }: ClusterFacts): TemplateData {
+export function templateData({ host, members, registrations, desired, leases }: ClusterFacts): TemplateData {
   const services = [...registrations]
     .map((entry) => cleanRegistration(entry))
     .sort((a, b) => compare(a.label, b.label) || compare(a.id, b.id));
@@ -56,6 +69,9 @@ export function templateData({ host, members, registrations, desired }: ClusterF
     discovery: Object.fromEntries(discovery),
     services,
     placements: placementsOf(desired),
+    leases: Object.fromEntries(
+      [...leases].sort((a, b) => compare(a.label, b.label)).map((lease) => [lease.label, cleanLease(lease)]),
+    ),
   };
 }
 
@@ -87,6 +103,23 @@ function cleanRegistration(entry: Registration): Registration {
     ...(info !== undefined && {
       info: Object.fromEntries(Object.entries(info).map(([key, value]) => [clean(key), cleanJson(value, 1)])),
     }),
+  };
+}
+
+function cleanLease({ holder, waiters }: LeaseFact): TemplateLease {
+  return {
+    ...(holder && { holder: cleanHolder(holder) }),
+    waiters: waiters.map(({ id, host }) => ({ id: clean(id), host: clean(host) })),
+  };
+}
+
+function cleanHolder({ id, host, address, since, timeoutMs }: LeaseHolder): LeaseHolder {
+  return {
+    id: clean(id),
+    host: clean(host),
+    ...(address !== undefined && { address: clean(address) }),
+    since: clean(since),
+    timeoutMs,
   };
 }
 

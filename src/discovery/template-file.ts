@@ -17,6 +17,8 @@ export interface TemplateFileOptions {
   /** Reloads a unit that runs, and starts none; answers what went wrong. */
   readonly reloadUnit: (unit: string, signal: AbortSignal) => Promise<string | undefined>;
   readonly signal: AbortSignal;
+  /** How `check` and the like are run; default: really. */
+  readonly run?: typeof runCommand;
 }
 
 /** What was done. `problem`: one sentence; the file is as it was, unless `written`. */
@@ -59,7 +61,9 @@ export class TemplateFile {
         if (problem !== undefined) return { kind: 'failed', written, problem };
         written = true;
       } else if (!(await exists(this.mark))) return { kind: 'same' };
-      const problem = await this.reload();
+      // whoever reads the new file need not wait for the disk: it is in its place already
+      const onDisk = written ? sync(dirname(this.options.template.destination)) : Promise.resolve();
+      const problem = await bothEnded(this.reload(), onDisk);
       if (problem !== undefined) return { kind: 'failed', written, problem };
       await rm(this.mark, { force: true });
       return { kind: 'done', written, reloaded: this.options.template.reload !== undefined };
@@ -83,7 +87,7 @@ export class TemplateFile {
   }
 
   private async replace(text: string): Promise<string | undefined> {
-    const { destination, mode, check, reload } = this.options.template;
+    const { destination, mode, reload } = this.options.template;
     // neither hidden from `check`, which may want to be in the same folder, nor taken for a file of that folder
     const temporary = join(dirname(destination), `.${basename(destination)}.servicewatcher`);
     await rm(temporary, { force: true });
@@ -93,14 +97,12 @@ export class TemplateFile {
         await file.writeFile(text);
         if (this.ids) await file.chown(this.ids.uid, this.ids.gid);
         await file.chmod(mode);
-        await file.sync();
       } finally {
         await file.close();
       }
-      if (check) {
-        const fault = faultOf(await this.run(filled(check, temporary), CHECK_MS));
-        if (fault !== undefined) return `the check ${check.join(' ')} ${fault}`;
-      }
+      // a slow disk and a slow check are waited for together
+      const problem = await bothEnded(this.check(temporary), sync(temporary));
+      if (problem !== undefined) return problem;
       if (reload) {
         await mkdir(this.options.folder, { recursive: true, mode: 0o700 });
         await writeFile(this.mark, `${destination}\n`, { mode: 0o600 });
@@ -110,13 +112,14 @@ export class TemplateFile {
     } finally {
       await rm(temporary, { force: true });
     }
-    const folder = await open(dirname(destination), 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
     return undefined;
+  }
+
+  private async check(file: string): Promise<string | undefined> {
+    const { check } = this.options.template;
+    if (!check) return undefined;
+    const fault = faultOf(await this.run(filled(check, file), CHECK_MS));
+    return fault === undefined ? undefined : `the check ${check.join(' ')} ${fault}`;
   }
 
   private async reload(): Promise<string | undefined> {
@@ -155,8 +158,26 @@ export class TemplateFile {
 
   private run(command: Command, timeoutMs: number): Promise<CommandResult> {
     const options: RunOptions = { timeoutMs, signal: this.options.signal, maxOutputBytes: MAX_OUTPUT_BYTES };
-    return runCommand(command, options);
+    return (this.options.run ?? runCommand)(command, options);
   }
+}
+
+/** Makes a file, or the names in a folder, outlast a power cut. */
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Answers or rejects as `work` does, or else rejects as `other` does: when both have ended, and not before. */
+async function bothEnded<T>(work: Promise<T>, other: Promise<void>): Promise<T> {
+  const [first, second] = await Promise.allSettled([work, other]);
+  if (first.status === 'rejected') throw first.reason;
+  if (second.status === 'rejected') throw second.reason;
+  return first.value;
 }
 
 function filled([program, ...args]: Command, file: string): Command {

@@ -1,6 +1,7 @@
 /**
  * One template on this host: rendered, checked and put in place whenever something has changed, and now and then, so that
  * a changed template, a file changed by hand and a check that failed are looked at again. It delays no other template.
+ * The first change after a rest is acted upon at once; after that it rests for `debounce`.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -37,6 +38,8 @@ export interface TemplateRunnerOptions {
 
 /** How often it is looked at when nothing is told, ms. */
 const TICK_MS = 15_000;
+/** What changes at once, as when a host dies with all that is registered there, is read within so many ms. */
+const GATHER_MS = 5;
 /** A template may have so many bytes. */
 const MAX_SOURCE_BYTES = 1024 * 1024;
 
@@ -54,8 +57,9 @@ export class TemplateRunner {
       name: `template ${template.source}`,
       clock,
       log,
-      gatherMs: template.debounceMs,
-      tickMs: () => TICK_MS,
+      gatherMs: GATHER_MS,
+      restMs: template.debounceMs,
+      tickMs: () => Math.max(TICK_MS, template.debounceMs),
       pass: () => this.pass(),
     });
   }

@@ -12,6 +12,7 @@ import { DESIRED, desiredPath, MEMBERS, SPEC } from '../shared/znodes.ts';
 import { Directory } from './directory.ts';
 import { selects } from './hook-match.ts';
 import { type TemplateData, templateData } from './template-data.ts';
+import { TemplateLeases } from './template-leases.ts';
 
 export interface TemplateSourcesOptions {
   readonly host: string;
@@ -23,11 +24,12 @@ export interface TemplateSourcesOptions {
   readonly onChange: () => void;
 }
 
-/** Members, placements and registrations, kept up to date. */
+/** Members, placements, registrations and leases, kept up to date. */
 export class TemplateFacts {
   private readonly members: Collection<Member>;
   private readonly desired: Collection<Desired>;
   private readonly directory: Directory;
+  private readonly leases: TemplateLeases;
   private made: TemplateData | undefined;
 
   constructor(private readonly options: Omit<TemplateSourcesOptions, 'labels'>) {
@@ -38,19 +40,21 @@ export class TemplateFacts {
     };
     this.members = new Collection(store, MEMBERS, decodeMember, log, onChange);
     this.desired = new Collection(store, DESIRED, decodeDesired, log, onChange);
-    this.directory = new Directory({ store, clock, log, onChange });
+    this.directory = new Directory({ store, clock, log, onChange, gatherMs: 0 });
     this.directory.followAll();
+    this.leases = new TemplateLeases(store, log, onChange);
   }
 
   /** The same object until something changes; undefined: not all has been read yet. */
   get data(): TemplateData | undefined {
-    const { members, desired, directory } = this;
-    if (!members.ready || !desired.ready || !directory.ready) return undefined;
+    const { members, desired, directory, leases } = this;
+    if (!members.ready || !desired.ready || !directory.ready || !leases.ready) return undefined;
     this.made ??= templateData({
       host: this.options.host,
       members: members.values.values(),
       desired: desired.values.values(),
       registrations: directory.labels().flatMap((label) => directory.entries(label)),
+      leases: leases.leases,
     });
     return this.made;
   }
@@ -59,6 +63,7 @@ export class TemplateFacts {
     this.members.close();
     this.desired.close();
     this.directory.close();
+    this.leases.close();
   }
 }
 

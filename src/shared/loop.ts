@@ -15,6 +15,8 @@ export interface LoopOptions {
   readonly tickMs: () => number;
   /** How long events are gathered into one pass, ms. 0: the pass runs in the next microtask. */
   readonly gatherMs: number;
+  /** How long no pass begins for an event after a pass has ended, ms; default 0. What happens meanwhile becomes one pass. */
+  readonly restMs?: number;
   readonly pass: () => Promise<void> | void;
 }
 
@@ -28,6 +30,7 @@ export class Loop {
   private stopped = false;
   private cancelTick: (() => void) | undefined;
   private cancelGather: (() => void) | undefined;
+  private restsUntil = Number.NEGATIVE_INFINITY;
   private idle: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: LoopOptions) {}
@@ -40,11 +43,10 @@ export class Loop {
       return;
     }
     if (this.cancelGather) return;
-    if (this.options.gatherMs <= 0) {
-      this.start();
-      return;
-    }
-    this.cancelGather = this.options.clock.after(this.options.gatherMs, () => this.start());
+    const { clock, gatherMs } = this.options;
+    const wait = Math.max(gatherMs, this.restsUntil - clock.now());
+    if (wait <= 0) this.start();
+    else this.cancelGather = clock.after(wait, () => this.start());
   }
 
   /** Ends the loop; resolves when a pass in progress is over. */
@@ -76,6 +78,7 @@ export class Loop {
       this.options.log.error(`${this.options.name}: a pass failed and is tried again: ${reason}`);
     }
     this.running = false;
+    this.restsUntil = this.options.clock.now() + (this.options.restMs ?? 0);
     if (this.stopped) return;
     const tick = this.options.tickMs();
     // after a failure an immediate further pass would spin, and a wait that the pass should have ended may still be asked for

@@ -90,7 +90,7 @@ export interface Template {
   readonly mode: number;
   /** `user` or `user:group`; default: as the daemon. */
   readonly owner?: string;
-  /** How long changes are gathered. */
+  /** How long nothing is rendered after a rendering; after a longer silence a change is acted upon at once. */
   readonly debounceMs: number;
 }
 
@@ -201,7 +201,8 @@ export type MoveCause =
   | { readonly kind: 'host-lost' }
   | { readonly kind: 'excluded'; readonly reason: ExclusionReason }
   | { readonly kind: 'displaced'; readonly by: string } // another unit of the same exclusive template had to have the host
-  | { readonly kind: 'surplus' }; // the count went down
+  | { readonly kind: 'surplus' } // the count went down
+  | { readonly kind: 'rebalanced'; readonly by: string }; // an operator asked for it on this host, to even out the load
 
 /** Why an instance is where it is. */
 export type Why =
@@ -334,6 +335,44 @@ export interface HostIntent {
   /** ISO 8601. */
   readonly since: string;
   readonly why: string;
+}
+
+/** One instance that shall go to another host, for nothing but an even load. */
+export interface AskedMove {
+  readonly unit: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** One that the leader does not make. */
+export interface RefusedMove extends AskedMove {
+  /** One sentence. */
+  readonly why: string;
+}
+
+/** The `rebalance` znode: moves that an operator's command asks for, while it lasts. The command puts in the next when one is done. */
+export interface RebalanceWish {
+  /** The same as long as the wish is of the same command, and of no other's. */
+  readonly id: string;
+  /** Host on which it is asked for. */
+  readonly by: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** In the order in which they are to be made. */
+  readonly moves: readonly AskedMove[];
+}
+
+/** The `leader` znode: what the leader of an epoch knows, and nobody could read elsewhere. */
+export interface LeaderNotes {
+  readonly epoch: number;
+  /** Lost hosts whose instances stay where they were for a while, sorted. */
+  readonly held: readonly string[];
+  /** They are held as many were lost at once. */
+  readonly brake: boolean;
+  /** Members that take no new shared or multi instances yet, sorted. */
+  readonly joining: readonly string[];
+  /** Moves of the wish with this id that it does not make. */
+  readonly rebalance?: { readonly id: string; readonly refused: readonly RefusedMove[] };
 }
 
 /** The `spec` znode. */

@@ -29,15 +29,30 @@ const DATA = templateData({
       ],
     },
   ],
+  leases: [
+    {
+      label: 'db',
+      holder: { id: 'a', host: 'w1', since: '2026-01-01T00:00:00.000Z', timeoutMs: 300_000 },
+      waiters: [],
+    },
+    {
+      label: 'cache',
+      waiters: [
+        { id: 'c', host: 'w2' },
+        { id: 'b', host: 'w1' },
+      ],
+    },
+  ],
 });
 const render = (text: string, data = DATA) => renderTemplate('/etc/x.tpl', text, data);
 
 describe('the data of templates', () => {
-  it('has members, registrations by label and in one list, and placements, all sorted', () => {
+  it('has members, registrations by label and in one list, placements and leases, all sorted', () => {
     expect(DATA.members.map(({ host }) => host)).toEqual(['w1', 'w2']);
     expect(Object.keys(DATA.discovery)).toEqual(['mqtt', 'web']);
     expect(DATA.services.map(({ label, id }) => `${label}/${id}`)).toEqual(['mqtt/m1', 'web/w1', 'web/w2']);
     expect(DATA.placements).toEqual({ 'web.service': ['w1', 'w2'] });
+    expect(Object.keys(DATA.leases)).toEqual(['cache', 'db']);
   });
 
   it('holds no control characters, whatever was registered', async () => {
@@ -49,6 +64,13 @@ describe('the data of templates', () => {
         entry(evil, { address: evil, role: evil, info: { [evil]: evil, deep: { list: [evil, { [evil]: 1 }] } } }),
       ],
       desired: [],
+      leases: [
+        {
+          label: 'db',
+          holder: { id: evil, host: evil, address: evil, since: evil, timeoutMs: 1 },
+          waiters: [{ id: evil, host: evil }],
+        },
+      ],
     });
     expect(JSON.stringify(cleaned)).not.toMatch(/\\[nru]|\p{Cc}|[\u2028\u2029]/u);
     const rendered = await render('{{#each services}}{{role}} {{json info}}{{/each}}', cleaned);
@@ -57,7 +79,13 @@ describe('the data of templates', () => {
 
   it('is cut where values lie deeper than any template looks', () => {
     const info: Registration['info'] = { deep: JSON.parse(`${'['.repeat(3000)}1${']'.repeat(3000)}`) };
-    const { services } = templateData({ host: 'w1', members: [], registrations: [entry('w1', { info })], desired: [] });
+    const { services } = templateData({
+      host: 'w1',
+      members: [],
+      registrations: [entry('w1', { info })],
+      desired: [],
+      leases: [],
+    });
     expect(JSON.stringify(services).length).toBeLessThan(300);
   });
 });
@@ -73,6 +101,9 @@ describe('a template', () => {
     ['{{default nothing "instead"}} {{default host "instead"}}', 'instead w2'],
     ['{{#if (eq host "w2")}}a{{/if}}{{#if (ne host "w2")}}b{{/if}}', 'a'],
     ['{{and host ""}} {{or "" host}} {{not host}} {{and members discovery.none}}', 'false true false false'],
+    ['{{leases.db.holder.id}} on {{leases.db.holder.host}}, {{leases.db.waiters.length}} wait', 'a on w1, 0 wait'],
+    ['{{#each leases.cache.waiters}}{{id}} {{/each}}{{#if leases.cache.holder}}held{{/if}}', 'c b '],
+    ['{{#each leases}}{{@key}} {{/each}}{{#if leases.none}}x{{/if}}', 'cache db '],
     ['{{json discovery.web.[0].info}}', '{"zone":"a"}'],
     ['{{upper host}} {{lower "AB"}} {{upper nothing}}', 'W2 ab '],
     ['<{{default "" "a&b<\'"}}>', "<a&b<'>"],

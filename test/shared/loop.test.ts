@@ -53,6 +53,22 @@ describe('a loop', () => {
     expect(passes).toEqual([0, 500, 1_800]);
   });
 
+  it('that rests passes at once when it has been quiet, then once for all that happens while it rests', async () => {
+    const resting = loop({ gatherMs: 5, restMs: 50, pass: takes(20) });
+    resting.trigger();
+    await clock.advance(10);
+    resting.trigger();
+    await clock.advance(30);
+    resting.trigger();
+    await clock.advance(1);
+    resting.trigger();
+    await clock.advance(200);
+    // the rest counts from the end of a pass; 185 ms are more than one
+    resting.trigger();
+    await clock.advance(100);
+    expect(passes).toEqual([5, 75, 246]);
+  });
+
   it('makes exactly one more pass of all that happens during one', async () => {
     const started = loop({ pass: takes(100) });
     started.trigger();
