@@ -122,7 +122,7 @@ class Attempt {
     const { held } = view;
     const leftMs = held === undefined ? 0 : this.left(held, entry);
     if (held?.holder?.id === id && leftMs > 0) return { kind: 'acquired', how: 'own' };
-    const queue = ((await store.children(leasePath(label))) ?? []).filter((name) => /^n_\d+$/.test(name));
+    const queue = ((await store.children(leasePath(label))) ?? []).filter((name) => /^n_-?\d+$/.test(name));
     queue.sort(compareSequence);
     this.before = queue.indexOf(entry.path.slice(leasePath(label).length + 1));
     if (this.before < 0) {

@@ -51,6 +51,9 @@ export function compareNumbers(a: number, b: number): number {
   return (a - b) | 0;
 }
 
+/** What a client's process says of itself takes far less. */
+const MAX_BYTES = 4 * 1024;
+
 const schema = z.object({ client: z.string(), server: z.string(), by: z.string() });
 
 /** What an entry holds. `by`: the process that it counts for, for people: `w1, process 812`. */
@@ -59,4 +62,4 @@ export type ClientEntry = z.infer<typeof schema>;
 export const encodeClientEntry = (value: ClientEntry): Buffer => encodePayload(value);
 /** Never throws; `path` is what the problem calls the payload. */
 export const decodeClientEntry = (data: Buffer, path: string): Decoded<ClientEntry> =>
-  decodePayload(schema, data, path);
+  decodePayload(schema, data, path, MAX_BYTES);

@@ -26,6 +26,11 @@ export interface DirectoryOptions {
 }
 
 const GATHER_MS = 10;
+/** Entries of one label that are read, and labels that are found: several times what the largest clusters have. */
+export const MAX_ENTRIES = 30_000;
+export const MAX_LABELS = 10_000;
+/** Names that are no labels are told one by one up to this many. */
+const MAX_REPORTED = 20;
 const NONE: readonly Registration[] = [];
 
 interface Followed {
@@ -55,7 +60,7 @@ export class Directory {
     if (this.followed.has(label) || this.closed) return;
     const { store, log } = this.options;
     const decode = (data: Buffer, path: string) => decodeAt(label, data, path);
-    const collection = new Collection(store, discoveryPath(label), decode, log, () => this.onLabel(label));
+    const collection = new Collection(store, discoveryPath(label), decode, log, () => this.onLabel(label), MAX_ENTRIES);
     this.followed.set(label, { collection, list: undefined, read: false });
   }
 
@@ -63,7 +68,7 @@ export class Directory {
   followAll(): void {
     if (this.all || this.closed) return;
     this.all = this.options.store.watchChildren(DISCOVERY, (names) => {
-      for (const name of names ?? []) this.followFound(name);
+      this.followFound(names ?? []);
       this.allRead = true;
       this.changed();
     });
@@ -105,11 +110,14 @@ export class Directory {
     for (const { collection } of this.followed.values()) collection.close();
   }
 
-  private followFound(name: string): void {
-    if (isLabel(name)) this.follow(name);
-    else if (!this.reported.has(name)) {
-      this.reported.add(name);
-      this.options.log.error(`${DISCOVERY}/${JSON.stringify(name)} is not a label; it is ignored`);
+  private followFound(names: readonly string[]): void {
+    for (const name of names) {
+      if (isLabel(name) && (this.followed.has(name) || this.followed.size < MAX_LABELS)) this.follow(name);
+      else if (this.reported.size < MAX_REPORTED && !this.reported.has(name)) {
+        this.reported.add(name);
+        const why = isLabel(name) ? `is one label more than the ${MAX_LABELS} that are read` : 'is not a label';
+        this.options.log.error(`${DISCOVERY}/${JSON.stringify(name.slice(0, 200))} ${why}; it is ignored`);
+      }
     }
   }
 

@@ -41,7 +41,7 @@ async function readLease(store: Store, label: string): Promise<LeaseStatus | und
   const names = (await store.children(leasePath(label))) ?? [];
   const node = names.includes('holder') ? await store.get(holderPath(label)) : undefined;
   const decoded = node && decodeHolder(node.data, node.path);
-  const queue = inOrder(names, (name) => /^n_\d+$/.test(name));
+  const queue = inOrder(names, (name) => /^n_-?\d+$/.test(name));
   const waiters = await Promise.all(queue.map((name) => readWaiter(store, `${leasePath(label)}/${name}`)));
   if (!node && queue.length === 0) return undefined;
   return {

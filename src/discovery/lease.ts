@@ -7,19 +7,27 @@
  * was read before the holder was: a decision that was made on an older state is refused, so that no two can both take it.
  */
 import * as z from 'zod';
-import { natural } from '../shared/payload-parts.ts';
+import { host, natural } from '../shared/payload-parts.ts';
 import { type Decoded, decodePayload, encodePayload } from '../shared/payloads.ts';
 import { isStoreError, type Operation, type Store, type Znode } from '../shared/store.ts';
 import { leasePath } from '../shared/znodes.ts';
 
+/** What an id may be: it is printed, and stands in a payload. */
+const ID = /^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$/;
+/** A lease that would last for longer is one that nobody has asked for. */
+export const MAX_LEASE_MS = 24 * 60 * 60_000;
+/** Who holds a lease, or waits for one, takes far less. */
+const MAX_BYTES = 4 * 1024;
+
+const id = z.string().regex(ID, 'is no id');
 const holderSchema = z.object({
-  id: z.string(),
-  host: z.string(),
-  address: z.string().optional(),
-  since: z.string(),
-  timeoutMs: natural,
+  id,
+  host,
+  address: z.string().max(255).optional(),
+  since: z.string().max(40),
+  timeoutMs: natural.max(MAX_LEASE_MS),
 });
-const waiterSchema = z.object({ id: z.string(), host: z.string() });
+const waiterSchema = z.object({ id, host });
 
 /** Who has a lease. `since`: ISO 8601, for people only. `timeoutMs`: it ends so long after its znode was created. */
 export type LeaseHolder = z.infer<typeof holderSchema>;
@@ -30,8 +38,6 @@ export type LeaseWaiter = z.infer<typeof waiterSchema>;
 export const DEFAULT_LEASE_MS = 300_000;
 /** How often a change is tried anew when somebody else's came first. */
 const TRIES = 20;
-/** What an id may be: it is printed, and stands in a payload. */
-const ID = /^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$/;
 
 /** True for what may be the id of a holder: 1 to 200 printable ASCII characters, no space at either end. */
 export function isLeaseId(id: string): boolean {
@@ -44,9 +50,9 @@ export const encodeHolder = (value: LeaseHolder): Buffer => encodePayload(value)
 export const encodeWaiter = (value: LeaseWaiter): Buffer => encodePayload(value);
 /** The decoders never throw; `path` is what the problem calls the payload. */
 export const decodeHolder = (data: Buffer, path: string): Decoded<LeaseHolder> =>
-  decodePayload(holderSchema, data, path);
+  decodePayload(holderSchema, data, path, MAX_BYTES);
 export const decodeWaiter = (data: Buffer, path: string): Decoded<LeaseWaiter> =>
-  decodePayload(waiterSchema, data, path);
+  decodePayload(waiterSchema, data, path, MAX_BYTES);
 
 /** Somebody holds it. */
 export interface Held {

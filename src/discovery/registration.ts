@@ -5,13 +5,16 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { compare, isHostName } from '../shared/names.ts';
-import { host, label, natural, unit } from '../shared/payload-parts.ts';
+import { host, label, MAX_INFO_BYTES, natural, unit } from '../shared/payload-parts.ts';
 import { type Decoded, decodePayload, encodePayload } from '../shared/payloads.ts';
 import { discoveryPath } from '../shared/znodes.ts';
 
+/** What ids of ours are made of: a host's name, perhaps with a key behind a colon. They stand in files and URLs as they are. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,459}$/;
+
 const schema = z.object({
   label,
-  id: z.string(),
+  id: z.string().regex(ID, 'is not the id of a registration'),
   host,
   // printed as it is, and handed to other programs
   address: z.string().refine((text) => isHostName(text) || isIP(text) > 0, 'is neither a host name nor an IP address'),
@@ -41,9 +44,11 @@ export function registrationId(host: string, key?: string): string | undefined {
 
 export const registrationPath = (label: string, id: string): string => `${discoveryPath(label)}/${id}`;
 export const encodeRegistration = (value: Registration): Buffer => encodePayload(value);
+/** Info, with room for all else. */
+export const MAX_REGISTRATION_BYTES = MAX_INFO_BYTES + 8 * 1024;
 /** Never throws; `path` is what the problem calls the payload. */
 export const decodeRegistration = (data: Buffer, path: string): Decoded<Registration> =>
-  decodePayload(schema, data, path);
+  decodePayload(schema, data, path, MAX_REGISTRATION_BYTES);
 
 /** The order in which registrations are listed everywhere. */
 export function compareRegistrations(a: Registration, b: Registration): number {

@@ -36,7 +36,7 @@ interface Own {
 const schema = z.object({ turn: z.boolean() });
 const PREFIX = 'service:';
 /** Host, unit, and the number that ZooKeeper appends. */
-const NAME = /^([^:]+):(.+)_\d+$/;
+const NAME = /^([^:]+):(.+)_-?\d+$/;
 const RETRY_MS = 1_000;
 /** Nothing is looked for without a reason: whatever concerns it is watched. */
 const TICK_MS = 600_000;

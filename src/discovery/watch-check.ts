@@ -5,6 +5,7 @@ import { splitCommand } from '../shared/config/commands.ts';
 import { readCount, readDuration, readPort } from '../shared/config/scalars.ts';
 import type { Command, Probe } from '../shared/model.ts';
 import { isHostName, isLabel } from '../shared/names.ts';
+import { MAX_INFO_BYTES } from '../shared/payload-parts.ts';
 import { type Registration, registrationId } from './registration.ts';
 
 /** The options by their names without `--`, the keys of a file's items. */
@@ -50,8 +51,6 @@ export type WatchRead =
   | { readonly ok: true; readonly check: WatchCheck }
   | { readonly ok: false; readonly faults: readonly WatchFault[] };
 
-/** As JSON: every reader of the label gets it. */
-export const MAX_INFO_BYTES = 64 * 1024;
 const SHORTEST_PAUSE_MS = 100;
 const MAX_TIMES = 1_000;
 const DEFAULT_INTERVAL_MS = 5_000;

@@ -157,7 +157,9 @@ export class Election {
     if (path === undefined || store.state.kind !== 'connected') return;
     const { session } = store.state;
     const mine = path.slice(ELECTION.length + 1);
-    const candidates = ((await store.children(ELECTION)) ?? []).sort(compareSequence);
+    const names = (await store.children(ELECTION)) ?? [];
+    // what stands there by mistake is no candidate, and must not be waited for
+    const candidates = names.filter((name) => /^n_-?\d+$/.test(name)).sort(compareSequence);
     // the numbers begin anew when the parent was removed: a name that was ours may be another daemon's by now
     const index = (await this.isOwn(path)) ? candidates.indexOf(mine) : -1;
     this.watch?.close();

@@ -9,11 +9,14 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
+/** A timer of Node that is asked for more begins at once: 24 days, after which whoever waits for longer looks again. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   date: () => new Date(),
   after(ms, fn) {
-    const timer = setTimeout(fn, ms);
+    const timer = setTimeout(fn, Math.min(ms, LONGEST_TIMER_MS));
     return () => clearTimeout(timer);
   },
 };

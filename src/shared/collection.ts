@@ -6,6 +6,9 @@ import type { Logger } from './log.ts';
 import type { Decoded } from './payloads.ts';
 import type { Store, Watch, Znode } from './store.ts';
 
+/** Problems that are logged one by one, until there is none any more: whoever spoils thousands must not fill the journal. */
+const MAX_TOLD = 50;
+
 export class Collection<T> {
   /** Child's name → last readable value. */
   readonly values = new Map<string, T>();
@@ -15,6 +18,9 @@ export class Collection<T> {
   private readonly watches = new Map<string, Watch>();
   private readonly seen = new Set<string>();
   private readonly parent: Watch;
+  private told = 0;
+  /** The last number of names that were left out. */
+  private leftOut = 0;
 
   constructor(
     private readonly store: Store,
@@ -22,6 +28,8 @@ export class Collection<T> {
     private readonly decode: (data: Buffer, path: string) => Decoded<T>,
     private readonly log: Logger,
     private readonly onChange: () => void,
+    /** Children that are read, the first by name; default: all. That there are more is one of the problems. */
+    private readonly limit = Number.POSITIVE_INFINITY,
   ) {
     this.parent = store.watchChildren(path, (names) => this.onNames(names ?? []));
   }
@@ -41,8 +49,10 @@ export class Collection<T> {
     for (const watch of this.watches.values()) watch.close();
   }
 
-  private onNames(names: readonly string[]): void {
+  private onNames(all: readonly string[]): void {
+    const names = all.length <= this.limit ? all : all.slice(0, this.limit);
     this.names = names;
+    this.countLeftOut(all.length - names.length);
     const present = new Set(names);
     for (const name of [...this.watches.keys()]) if (!present.has(name)) this.drop(name);
     for (const name of names) {
@@ -60,7 +70,27 @@ export class Collection<T> {
     this.watches.delete(name);
     this.seen.delete(name);
     this.values.delete(name);
-    this.problems.delete(`${this.path}/${name}`);
+    this.solved(`${this.path}/${name}`);
+  }
+
+  private countLeftOut(count: number): void {
+    if (count === 0) this.solved(this.path);
+    else if (count !== this.leftOut)
+      this.complain(this.path, `${this.path} has ${count} children more than the ${this.limit} that are read`);
+    this.leftOut = count;
+  }
+
+  private complain(path: string, problem: string): void {
+    const known = this.problems.get(path);
+    this.problems.set(path, problem);
+    if (known === problem || this.told > MAX_TOLD) return;
+    this.told += 1;
+    if (this.told <= MAX_TOLD) this.log.error(`${problem}; it is not acted upon`, { path });
+    else this.log.error(`below ${this.path} there is more that cannot be read; it is not told one by one`);
+  }
+
+  private solved(path: string): void {
+    if (this.problems.delete(path) && this.problems.size === 0) this.told = 0;
   }
 
   private onChild(name: string, node: Znode | undefined): void {
@@ -74,11 +104,8 @@ export class Collection<T> {
     const decoded = this.decode(node.data, path);
     if (decoded.ok) {
       this.values.set(name, decoded.value);
-      this.problems.delete(path);
-    } else {
-      this.problems.set(path, decoded.problem);
-      this.log.error(`${decoded.problem}; it is not acted upon`, { path });
-    }
+      this.solved(path);
+    } else this.complain(path, decoded.problem);
     this.onChange();
   }
 }

@@ -12,6 +12,11 @@ export const serviceName = z
 export const instanceKey = z.string().refine(isInstanceKey, 'is not an instance of a unit');
 export const label = z.string().refine(isLabel, 'is not a label');
 
+/** All labels of a host together, as JSON: every member, template and hook reads them. */
+export const MAX_LABELS_BYTES = 32 * 1024;
+/** What is published with a registration, as JSON: every reader of the label gets it, with every instance. */
+export const MAX_INFO_BYTES = 64 * 1024;
+
 const command = z.tuple([z.string()], z.string());
 const texts = z.record(z.string(), z.string());
 

@@ -4,8 +4,20 @@
  * version does not know are ignored, so that hosts of two versions can live together during an upgrade.
  */
 import * as z from 'zod';
+import { escapeControl } from './log.ts';
 import { ACTIVE_STATES, type Desired, type HostIntent, type Member, type Observed, type SpecRecord } from './model.ts';
-import { attachments, hook, host, instanceKey, natural, serviceName, template, unit } from './payload-parts.ts';
+import {
+  attachments,
+  hook,
+  host,
+  instanceKey,
+  MAX_LABELS_BYTES,
+  natural,
+  serviceName,
+  template,
+  unit,
+} from './payload-parts.ts';
+import { MAX_PAYLOAD_BYTES } from './store.ts';
 import type { Equal, Mutable } from './type-equality.ts';
 
 /** Format of all payloads. A higher one is not understood; one that is only larger keeps the number. */
@@ -27,6 +39,8 @@ export interface ElectionEntry {
 
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
+/** Labels, with room for all else. */
+const MAX_MEMBER_BYTES = 2 * MAX_LABELS_BYTES;
 /** Far beyond any real one, and far enough below 2^53 that the next epoch can always be counted and read. */
 const epochNumber = natural.max(2 ** 52);
 const isolation = z.enum(['keep', 'stop']);
@@ -53,6 +67,7 @@ const moveCause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('excluded'), reason: exclusionReason }),
   z.object({ kind: z.literal('displaced'), by: z.string() }),
   z.object({ kind: z.literal('surplus') }),
+  z.object({ kind: z.literal('rebalanced'), by: z.string() }),
 ]);
 
 const why = z.discriminatedUnion('kind', [
@@ -193,7 +208,8 @@ export const encodeElectionEntry = (value: ElectionEntry): Buffer => encodePaylo
 /** The decoders never throw. `path` is only what the problem calls the payload: its znode. */
 export const decodeDesired = (data: Buffer, path: string): Decoded<Desired> => decodePayload(desired, data, path);
 export const decodeObserved = (data: Buffer, path: string): Decoded<Observed> => decodePayload(observed, data, path);
-export const decodeMember = (data: Buffer, path: string): Decoded<Member> => decodePayload(member, data, path);
+export const decodeMember = (data: Buffer, path: string): Decoded<Member> =>
+  decodePayload(member, data, path, MAX_MEMBER_BYTES);
 export const decodeHostIntent = (data: Buffer, path: string): Decoded<HostIntent> =>
   decodePayload(hostIntent, data, path);
 export const decodeSpecRecord = (data: Buffer, path: string): Decoded<SpecRecord> =>
@@ -207,8 +223,21 @@ export function encodePayload(value: object): Buffer {
   return Buffer.from(JSON.stringify({ version: VERSION, ...value }));
 }
 
-/** The value, if the payload is of our version and as the schema wants it; else a sentence that says what is wrong. Never throws. */
-export function decodePayload<S extends z.ZodType>(schema: S, data: Buffer, path: string): Decoded<z.output<S>> {
+/** How much of a stranger's word for something a problem repeats. */
+const MAX_WHERE = 200;
+
+/**
+ * The value, if the payload is of our version and as the schema wants it; else a sentence that says what is wrong. Never
+ * throws. What has more than `maxBytes` is not even looked at: default, whatever a znode may hold.
+ */
+export function decodePayload<S extends z.ZodType>(
+  schema: S,
+  data: Buffer,
+  path: string,
+  maxBytes = MAX_PAYLOAD_BYTES,
+): Decoded<z.output<S>> {
+  if (data.length > maxBytes)
+    return { ok: false, problem: `${path} holds ${data.length} bytes, and ${maxBytes} are the most; it is ignored` };
   let json: unknown;
   try {
     json = JSON.parse(data.toString('utf8'));
@@ -222,10 +251,18 @@ export function decodePayload<S extends z.ZodType>(schema: S, data: Buffer, path
       problem: `${path} has format version ${version}, but this software reads ${VERSION}; it is ignored`,
     };
   }
-  const result = schema.safeParse(json);
+  let result: z.ZodSafeParseResult<z.output<S>>;
+  try {
+    result = schema.safeParse(json);
+  } catch (error) {
+    // lists within lists without end are more than the stack can follow
+    if (!(error instanceof RangeError)) throw error;
+    return { ok: false, problem: `${path} is not valid: its values are nested too deeply; it is ignored` };
+  }
   if (result.success) return { ok: true, value: result.data };
   const [first, ...others] = result.error.issues;
-  const where = first === undefined ? '' : first.path.map(String).join('.') || 'the whole';
+  const names = first === undefined ? '' : first.path.map(String).join('.') || 'the whole';
+  const where = escapeControl(names.slice(0, MAX_WHERE));
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   return { ok: false, problem: `${path} is not valid: ${where}: ${first?.message ?? 'unknown'}${more}; it is ignored` };
 }

@@ -39,6 +39,9 @@ describe('views of labels', () => {
     await register('web', 'w1');
     await clock.advance(1_000);
     expect(await read('web')).toEqual(['w1']);
+    await register('web', 'w2');
+    await clock.advance(1_000);
+    expect(await read('web')).toEqual(['w1', 'w2']);
     await clock.advance(59_000);
     expect(views.open).toBe(1);
     await clock.advance(2_000);
@@ -53,10 +56,13 @@ describe('views of labels', () => {
     await clock.advance(600_000);
     await read('web');
     await clock.advance(600_000);
-    const before = told;
-    await register('web', 'w1');
-    await clock.advance(1_000);
-    expect(told).toBeGreaterThan(before);
+    for (const host of ['w1', 'w2']) {
+      const before = told;
+      await register('web', host);
+      await clock.advance(1_000);
+      expect(told).toBeGreaterThan(before);
+      await clock.advance(600_000);
+    }
     expect(views.open).toBe(1);
     end();
     await clock.advance(61_000);
@@ -75,14 +81,54 @@ describe('views of labels', () => {
 
   it('say that there is no answer while a label cannot be read, and answer what they know of others', async () => {
     await register('web', 'w1');
+    await register('api', 'w1');
     await read('web');
     ensemble.stop();
     await clock.advance(1_000);
     expect(await read('web')).toEqual(['w1']);
     await expect(read('api')).rejects.toThrow(NoAnswer);
+    expect(await read('nobody-has-registered-it')).toEqual([]);
+  });
+
+  it('say that there is no answer while not even the labels can be read', async () => {
+    ensemble.stop();
+    await clock.advance(1_000);
+    await expect(read('web')).rejects.toThrow(NoAnswer);
+  });
+
+  it('read nothing of labels that do not exist, however many are asked for', async () => {
+    const watched: string[] = [];
+    const { watchChildren } = store;
+    store.watchChildren = (path, listener) => {
+      watched.push(path);
+      return watchChildren.call(store, path, listener);
+    };
+    for (let n = 0; n < 1_000; n++) expect(await read(`made-up-${n}`)).toEqual([]);
+    expect([watched, views.open]).toEqual([['/discovery'], 0]);
+  });
+
+  it('count the entries once for all who ask within a second', async () => {
+    await register('web', 'w1');
+    let asked = 0;
+    const { children } = store;
+    store.children = (path) => {
+      asked += 1;
+      return children.call(store, path);
+    };
+    const count = () => clock.finish('the labels', views.labels());
+    await Promise.all([count(), count(), count()]);
+    await count();
+    expect(asked).toBe(2);
+    await register('web', 'w2');
+    await clock.advance(1_100);
+    expect(await count()).toEqual([{ label: 'web', entries: 2 }]);
+    expect(asked).toBe(4);
   });
 
   it('of labels without number forget those that were asked for longest ago, but no followed one', async () => {
+    const others = Array.from({ length: 300 }, (_, n) => `l${n}`);
+    for (const label of ['followed', 'old', 'asked-again', ...others])
+      await clock.finish('a label', store.ensure(`/discovery/${label}`));
     let told = 0;
     views.follow('followed', () => {
       told += 1;

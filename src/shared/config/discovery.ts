@@ -3,13 +3,12 @@ import * as z from 'zod';
 import { canonicalJson } from '../digest.ts';
 import type { Discovery } from '../model.ts';
 import { isLabel } from '../names.ts';
+import { MAX_INFO_BYTES } from '../payload-parts.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { readPort } from './scalars.ts';
 import { boolean, leaf, map, text, texts } from './values.ts';
 
-/** As JSON: every reader of the label gets it, with every instance. */
-const MAX_INFO_BYTES = 64 * 1024;
 export const LABEL_RULE = 'a letter or a digit, then letters, digits and _ . -, at most 100 characters';
 
 export const discoveryShape = z.strictObject(
