@@ -12,6 +12,7 @@ import { measureLeaderLoss } from './leader-loss.ts';
 import { measureHostStop, measureLeaderStop } from './orderly-stop.ts';
 import { measureReload } from './reload.ts';
 import { type Row, renderRow } from './row.ts';
+import { measureTemplate, TEMPLATED_SERVICES } from './template.ts';
 
 type Progress = (figure: number) => void;
 type Benchmark = (cluster: Cluster, runs: number, progress: Progress, load: number) => Promise<Row | readonly Row[]>;
@@ -27,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, { readonly services: string; readonly 
   'host-stop': { services: BUSY_SERVICES, measure: measureHostStop },
   'leader-stop': { services: BUSY_SERVICES, measure: measureLeaderStop },
   'discovery-load': { services: BUSY_SERVICES + FOLLOWING, measure: measureDiscoveryLoad },
+  template: { services: TEMPLATED_SERVICES, measure: measureTemplate },
   idle: { services: IDLE_SERVICES, measure: measureIdle },
   'idle-keep': { services: oneEach('keep'), measure: measureOneEach('keep') },
   'idle-stop': { services: oneEach('stop'), measure: measureOneEach('stop') },

@@ -1,0 +1,120 @@
+/** An instance dies on one host → HAProxy on another has been reloaded with a file that does not list it any more. */
+import type { Host } from '../test/harness/host.ts';
+import { monotonicNow, until } from '../test/harness/until.ts';
+import type { Cluster } from './cluster.ts';
+import { DAEMON, isStarted, mainPidOf } from './observe.ts';
+import type { Row } from './row.ts';
+
+const UNIT = 'unit@web.service';
+const BALANCER = 'unit@balancer.service';
+const READER = 'haproxy.service';
+const SOURCE = '/etc/servicewatcher/haproxy.tpl';
+const CONFIG = '/etc/haproxy/haproxy.cfg';
+const DEADLINE_MS = 30_000;
+
+/** One instance on each host, and one host where the file is rendered: what `services:` holds, and the template after it. */
+export const TEMPLATED_SERVICES = `  - name: unit@web
+    type: global
+    discovery: {label: web, port: 8080}
+  - name: unit@balancer
+    count: 1
+templates:
+  - source: ${SOURCE}
+    destination: ${CONFIG}
+    on: {service: unit@balancer}
+    check: haproxy -c -f {file}
+    reload: ${READER}
+`;
+
+const TEMPLATE = `global
+  maxconn 100
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+frontend web
+  bind :80
+  default_backend web
+backend web
+{{#each discovery.web}}
+  server {{id}} {{address}}:{{port}}
+{{/each}}
+`;
+
+/**
+ * From the SIGKILL of the main process of a unit that systemd does not restart (Restart=no), until on another host both
+ * are so: haproxy.cfg does not list the instance, and systemd's job to reload Debian's haproxy.service has ended, by the
+ * time in the journal of that host's systemd (CLOCK_MONOTONIC, one for all hosts of the machine). The product's
+ * defaults: the file is checked by `haproxy -c` before it is put in its place; Debian's unit does so once more in its
+ * reload. What comes after the job is HAProxy's own: its new worker takes over without a moment in which nobody listens.
+ */
+export async function measureTemplate(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
+  const reader = await prepare(cluster);
+  const others = cluster.hosts.filter((host) => host !== reader);
+  const samples: number[] = [];
+  while (samples.length < runs) {
+    await cluster.settled();
+    await untilListed(reader, cluster.hosts);
+    const victim = others[samples.length % others.length];
+    if (victim === undefined) throw new Error('the cluster has one host only');
+    const pid = await mainPidOf(victim, UNIT);
+    const killed = monotonicNow();
+    process.kill(pid, 'SIGKILL');
+    const left = cluster.hosts.filter((host) => host !== victim);
+    await untilListed(reader, left, 2);
+    const unlisted = monotonicNow();
+    const ms = (await reloadedAfter(reader, unlisted)) - killed;
+    samples.push(ms);
+    progress(ms);
+    await victim.systemctl('reset-failed', UNIT);
+  }
+  return {
+    name: 'an instance is killed → HAProxy on another host is reloaded without it',
+    unit: 'ms',
+    samples,
+    goals: [{ of: 'median', atMost: 150 }],
+  };
+}
+
+/** Gives every host the template, and answers the one that renders it, where HAProxy runs. */
+async function prepare(cluster: Cluster): Promise<Host> {
+  const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, BALANCER)));
+  const reader = cluster.hosts[started.indexOf(true)];
+  if (reader === undefined) throw new Error(`${BALANCER} runs nowhere although all is settled`);
+  await reader.systemctl('start', READER);
+  for (const host of cluster.hosts) await host.write(SOURCE, TEMPLATE);
+  process.kill(await mainPidOf(reader, DAEMON), 'SIGHUP');
+  return reader;
+}
+
+/** Resolves when the file lists exactly these. */
+async function untilListed(reader: Host, hosts: readonly Host[], everyMs = 100): Promise<void> {
+  const expected = hosts.map(({ name }) => name).join();
+  const isListed = async () => {
+    const servers = [...(await reader.read(CONFIG)).matchAll(/^ {2}server (\S+) /gm)];
+    return servers.map(([, name]) => name).join() === expected;
+  };
+  await until(isListed, { deadlineMs: DEADLINE_MS, what: `${CONFIG} to list ${expected}`, everyMs });
+}
+
+/** When the first job to reload HAProxy after `since` ended, once it has: ms of CLOCK_MONOTONIC. */
+async function reloadedAfter(reader: Host, since: number): Promise<number> {
+  const ended = async () => {
+    const jobs = [`UNIT=${READER}`, 'JOB_TYPE=reload', 'JOB_RESULT=done'];
+    const fields = '--output-fields=__MONOTONIC_TIMESTAMP';
+    const text = await reader.mustSh('journalctl', '--no-pager', '-n', '5', '-o', 'json', fields, '_PID=1', ...jobs);
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map(timeOf)
+      .find((at) => at > since);
+  };
+  return await until(ended, { deadlineMs: DEADLINE_MS, what: `${READER} to be reloaded` });
+}
+
+function timeOf(line: string): number {
+  const entry: unknown = JSON.parse(line);
+  const time: unknown = typeof entry === 'object' && entry !== null && Reflect.get(entry, '__MONOTONIC_TIMESTAMP');
+  return Number(time) / 1000;
+}
