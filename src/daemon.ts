@@ -200,7 +200,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       for (const part of changedFixedParts(config, parsed.config))
         log.warn(`${config.file}: \`${part}\` has changed and takes effect when the daemon is restarted`);
       config = parsed.config;
-      templates.look();
+      templates.reload();
       await agent.reload();
     },
     async stop() {

@@ -28,6 +28,7 @@ export interface TemplateRunnerOptions {
   readonly log: Logger;
   readonly folder: string;
   readonly reloadUnit: TemplateFileOptions['reloadUnit'];
+  readonly run?: TemplateFileOptions['run'];
   /** Undefined: nothing may be touched now. */
   readonly data: () => TemplateData | undefined;
   /** A file was written. */
@@ -48,11 +49,13 @@ export class TemplateRunner {
   private readonly file: TemplateFile;
   private readonly loop: Loop;
   private current: TemplateState;
+  /** The problem that was said last. */
+  private told: string | undefined;
 
   constructor(private readonly options: TemplateRunnerOptions) {
-    const { template, clock, log, folder, reloadUnit } = options;
+    const { template, clock, log, folder, reloadUnit, run } = options;
     this.current = { destination: template.destination, state: 'waiting' };
-    this.file = new TemplateFile({ template, folder, reloadUnit, signal: this.abort.signal });
+    this.file = new TemplateFile({ template, folder, reloadUnit, signal: this.abort.signal, ...(run && { run }) });
     this.loop = new Loop({
       name: `template ${template.source}`,
       clock,
@@ -69,6 +72,12 @@ export class TemplateRunner {
   }
 
   look(): void {
+    this.loop.trigger();
+  }
+
+  /** What is wrong is said again, should it still be so. */
+  tellAgain(): void {
+    this.told = undefined;
     this.loop.trigger();
   }
 
@@ -109,17 +118,19 @@ export class TemplateRunner {
     if (applied.kind === 'done' && applied.written) onWritten();
     if (this.current.state === 'failed') log.info(`the template ${template.source} is right again`);
     this.current = { destination: template.destination, state: 'current' };
+    this.told = undefined;
   }
 
   /** Said once, as long as it stays the same. */
   private failed(problem: string, written: boolean): void {
     const { template, log } = this.options;
     const { source, destination } = template;
-    if (this.current.problem !== problem)
+    if (this.told !== problem)
       log.error(
         `the template ${source}: ${problem}; ${written ? `${destination} is written` : `${destination} stays as it was`}, it is tried again in ${TICK_MS / 1000} s and when something changes`,
       );
     this.current = { destination, state: 'failed', problem };
+    this.told = problem;
   }
 }
 

@@ -11,7 +11,7 @@ import { TemplateSources, type TemplateSourcesOptions } from './template-sources
 
 export interface TemplatesOptions
   extends Omit<TemplateSourcesOptions, 'onChange'>,
-    Pick<TemplateRunnerOptions, 'folder' | 'reloadUnit' | 'onWritten'> {}
+    Pick<TemplateRunnerOptions, 'folder' | 'reloadUnit' | 'run' | 'onWritten'> {}
 
 export class Templates {
   /** By what makes a template what it is. */
@@ -42,6 +42,12 @@ export class Templates {
     this.arrange(selected);
     sources.follow(selected.length > 0);
     for (const runner of this.runners.values()) runner.look();
+  }
+
+  /** An operator asked for a look: whatever is still wrong is said again. */
+  reload(): void {
+    this.look();
+    for (const runner of this.runners.values()) runner.tellAgain();
   }
 
   /** All templates of this host. */
