@@ -56,7 +56,8 @@ function unknownService(name: string, declared: readonly DeclaredService[]): str
   return `after names ${quote(name)}, which no service of the file is called; ${suggestion(name, names)}`;
 }
 
-function runs(service: Service): boolean {
+/** It is to run somewhere. */
+export function runs(service: Service): boolean {
   if (!service.enabled) return false;
   switch (service.type) {
     case 'global':

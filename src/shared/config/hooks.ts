@@ -1,11 +1,12 @@
 /** `hooks:` → the programs that are run when something happens. */
 import * as z from 'zod';
-import { HOOK_EVENTS, type Hook } from '../model.ts';
+import { HOOK_EVENTS, type Hook, type Service } from '../model.ts';
 import { isHostName, isLabel } from '../names.ts';
 import { command, warnOfShell } from './commands.ts';
 import { LABEL_RULE } from './discovery.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
+import { warnOfIdleFilter } from './hook-filters.ts';
 import { type KnownServices, readSelector, readServiceName, selectorShape } from './selector.ts';
 import { duration, list, listed, map, oneOf, text } from './values.ts';
 
@@ -41,12 +42,18 @@ export const HOOK_KEYS = {
   'hooks.filter': Object.keys(filterShape.shape),
 };
 
-/** Hooks that could be understood, in the order of the file; whatever could not is reported. */
-export function readHooks(raw: readonly (RawHook | undefined)[], known: KnownServices, findings: Findings): Hook[] {
+/** Hooks that could be understood, in the order of the file; whatever could not is reported. `services`: all of the file. */
+export function readHooks(
+  raw: readonly (RawHook | undefined)[],
+  known: KnownServices,
+  services: readonly Service[],
+  findings: Findings,
+): Hook[] {
   if (raw.length > MAX_HOOKS)
     findings.problemAtKey(['hooks'], `there are ${raw.length} hooks; ${MAX_HOOKS} are the most`);
   return raw.flatMap((entry, index) => {
     const hook = entry && readHook(entry, known, ['hooks', index], findings);
+    if (hook) warnOfIdleFilter(hook, services, ['hooks', index], findings);
     return hook ? [hook] : [];
   });
 }

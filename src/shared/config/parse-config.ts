@@ -105,9 +105,10 @@ function readSpec(
 ): Spec {
   const known = { names: declared.map(({ service }) => service.name), broken };
   const templates = readTemplates(raw.templates ?? [], known, findings);
-  const hooks = readHooks(raw.hooks ?? [], known, findings);
+  const services = declared.map(({ service }) => service);
+  const hooks = readHooks(raw.hooks ?? [], known, services, findings);
   const spec: Spec = {
-    services: declared.map(({ service }) => service),
+    services,
     brake: {
       above: raw.brake?.above ?? 0.5,
       atLeast: raw.brake?.at_least ?? 3,

@@ -95,6 +95,83 @@ describe('a hook', () => {
   });
 });
 
+describe('a hook whose filter', () => {
+  const FILE = `services:
+- {name: web, count: 1, discovery: {label: http, role: front}}
+- {name: db, count: 1}
+- {name: off, count: 1, enabled: false}
+hooks:
+- run: a
+`;
+  const said = (keys: string) => warnings(`${FILE}  ${keys}`);
+
+  test.each([
+    'on: [registered, unregistered, unit-failed], filter: {label: http, service: web, role: front}',
+    'on: member-join, filter: {role: backend, host: w7}',
+    'on: unit-failed, filter: {service: db, role: any}',
+    'on: leader-changed, filter: {host: w1}',
+    'on: registered, filter: {role: any}',
+  ])('may match is accepted: %s', (keys) => {
+    expect(said(keys.replace(', filter', '\n  filter'))).toEqual([]);
+  });
+
+  test.each([
+    [
+      'asks of hosts what they do not have',
+      'on: [member-join, member-failed, registered]\n  filter: {label: http}',
+      '9:19: member-join, member-failed are of no label: this filter never lets them through',
+    ],
+    [
+      'asks for a service that the leader does not have',
+      'on: leader-changed\n  filter: {service: web}',
+      '9:21: leader-changed is of no service: this filter never lets them through',
+    ],
+    [
+      'names a label that no service has',
+      'on: registered\n  filter: {label: htpt}',
+      '9:19: no service of the file is registered under htpt: only what servicewatcher watch registers can match; did you mean http?',
+    ],
+    [
+      'names a label that no unit has',
+      'on: [registered, unit-failed]\n  filter: {label: elsewhere}',
+      '9:19: no service of the file is registered under elsewhere, so unit-failed never match',
+    ],
+    [
+      'names the label of another service',
+      'on: unit-failed\n  filter: {service: db, label: http}',
+      '9:32: db has no discovery: nothing has this service and the label http',
+    ],
+    [
+      'names another label than the service has',
+      'on: unit-failed\n  filter: {service: web, label: web}',
+      '9:33: web is registered under http: nothing has this service and the label web',
+    ],
+    [
+      'names a service that is not registered',
+      'on: [registered, unregistered]\n  filter: {service: db}',
+      '9:21: db has no discovery, so it is never registered or unregistered',
+    ],
+    [
+      'names another role than the service has',
+      'on: unit-failed\n  filter: {service: web, role: back}',
+      '9:32: web has the role front: nothing has this service and the role back',
+    ],
+    [
+      'names a service that is disabled',
+      'on: unit-failed\n  filter: {service: off}',
+      '9:21: off runs nowhere as the file stands: nothing matches this filter',
+    ],
+  ])('%s is warned of', (_name, keys, expected) => {
+    expect(said(keys)).toEqual([`c.yml:${expected}`]);
+  });
+
+  test('is of nobody, as its hosts are those of a service that is disabled, is warned of', () => {
+    expect(said('on: unit-failed\n  hosts: {service: off}')).toEqual([
+      'c.yml:9:20: off runs nowhere as the file stands, so no host runs this hook',
+    ]);
+  });
+});
+
 test('what is left of templates and hooks is kept in the order of the file', () => {
   const { templates, hooks } = spec(
     'templates: [{source: /1, destination: /a}, {source: /2, destination: /b}]\nhooks: [{on: unit-failed, run: a}, {on: unit-moved, run: b}]',
