@@ -5,6 +5,7 @@ import type { Registration } from '../discovery/registration.ts';
 import { addressList, prometheusTargets, type Selection, select } from '../discovery/select.ts';
 import { messageOf } from '../shared/error-text.ts';
 import { isLabel } from '../shared/names.ts';
+import type { Backlog } from './backlog.ts';
 import { EventStreams } from './event-streams.ts';
 
 /** `LabelViews` is one. */
@@ -31,8 +32,8 @@ interface Asked extends Query {
 const LABEL_RULE = 'letters, digits and _ . -, beginning with a letter or digit, at most 100 characters';
 
 /** Adds the routes; streams end when the server is closed. */
-export function addDiscovery(app: FastifyInstance, source: DiscoverySource): void {
-  const streams = new EventStreams(source);
+export function addDiscovery(app: FastifyInstance, source: DiscoverySource, backlog: Pick<Backlog, 'full'>): void {
+  const streams = new EventStreams(source, backlog);
   app.addHook('preClose', async () => streams.close());
 
   app.get('/discovery', (_request, reply) => answer(reply, () => source.labels()));
@@ -59,9 +60,12 @@ export function addDiscovery(app: FastifyInstance, source: DiscoverySource): voi
     const asked = understand(request.params, request.query, reply);
     if (!asked) return reply;
     const selection: Selection = { healthy: asked.healthy, role: asked.role };
-    if (streams.full) return reply.code(503).send({ error: 'too many streams on this host: ask another one' });
+    const tooMany = () => reply.code(503).send({ error: 'too many streams on this host: ask another one' });
+    if (streams.full) return tooMany();
     return answer(reply, async () => {
       await source.read(asked.label);
+      // others may have been opened meanwhile
+      if (streams.full) return tooMany();
       reply.hijack();
       streams.open(asked.label, selection, reply.raw);
       return reply;

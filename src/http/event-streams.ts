@@ -1,22 +1,26 @@
 /**
  * Streams of server-sent events: the whole list first, then each change of it, as `event: set` with the registration and
  * `event: remove` with its id. A client that reads slowly gets fewer, larger steps; one that does not read at all is
- * hung up on. Bounded in number.
+ * hung up on, and so is the one that has not read for the longest when too much waits for clients. Bounded in number.
  */
 import type { ServerResponse } from 'node:http';
 import type { Registration } from '../discovery/registration.ts';
 import { changesBetween, type Selection, select } from '../discovery/select.ts';
+import type { Backlog } from './backlog.ts';
 import type { DiscoverySource } from './discovery.ts';
 
 /** Each holds a connection and the list that it sent last. */
-const MAX_STREAMS = 100;
+export const MAX_STREAMS = 100;
 /** So that proxies, and clients, know that the other side lives. */
 const HEARTBEAT_MS = 15_000;
 
 export class EventStreams {
   private readonly streams = new Set<EventStream>();
 
-  constructor(private readonly source: Pick<DiscoverySource, 'read' | 'follow'>) {}
+  constructor(
+    private readonly source: Pick<DiscoverySource, 'read' | 'follow'>,
+    private readonly backlog: Pick<Backlog, 'full'>,
+  ) {}
 
   get full(): boolean {
     return this.streams.size >= MAX_STREAMS;
@@ -24,8 +28,20 @@ export class EventStreams {
 
   /** Answers with a stream on `response`, which is this one's from now on. */
   open(label: string, selection: Selection, response: ServerResponse): void {
-    const stream = new EventStream(this.source, label, selection, response, () => this.streams.delete(stream));
+    const stream = new EventStream(this.source, label, selection, response, {
+      onWritten: () => this.relieve(),
+      onEnd: () => this.streams.delete(stream),
+    });
     this.streams.add(stream);
+  }
+
+  private relieve(): void {
+    while (this.backlog.full) {
+      const waiting = [...this.streams].filter(({ fullSince }) => fullSince !== undefined);
+      const [longest] = waiting.sort((a, b) => (a.fullSince ?? 0) - (b.fullSince ?? 0));
+      if (!longest) return;
+      longest.hangUp();
+    }
   }
 
   close(): void {
@@ -35,8 +51,8 @@ export class EventStreams {
 
 class EventStream {
   private sent: readonly Registration[] | undefined;
-  /** The client has not taken what was written before. */
-  private full = false;
+  /** The client has not taken what was written before, since then: ms of a monotonic clock. */
+  fullSince: number | undefined;
   /** It has not since the last heartbeat. */
   private wasFull = false;
   private sending = false;
@@ -49,7 +65,7 @@ class EventStream {
     private readonly label: string,
     private readonly selection: Selection,
     private readonly response: ServerResponse,
-    private readonly onEnd: () => void,
+    private readonly options: { readonly onWritten: () => void; readonly onEnd: () => void },
   ) {
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -59,7 +75,7 @@ class EventStream {
     response.on('close', () => this.end());
     response.on('error', () => this.end());
     response.on('drain', () => {
-      this.full = false;
+      this.fullSince = undefined;
       void this.send();
     });
     this.unfollow = source.follow(label, () => void this.send());
@@ -71,16 +87,23 @@ class EventStream {
     clearInterval(this.heart);
     this.unfollow();
     this.response.end();
-    this.onEnd();
+    this.options.onEnd();
+  }
+
+  /** What waits for the client is dropped. */
+  hangUp(): void {
+    this.fullSince = undefined;
+    this.response.destroy();
   }
 
   private beat(): void {
-    if (this.full && this.wasFull) {
-      this.response.destroy();
+    const isFull = this.fullSince !== undefined;
+    if (isFull && this.wasFull) {
+      this.hangUp();
       return;
     }
-    this.wasFull = this.full;
-    if (!this.full) this.write(': alive\n\n');
+    this.wasFull = isFull;
+    if (!isFull) this.write(': alive\n\n');
   }
 
   /** Brings the client from what was sent last to what is so now. */
@@ -88,7 +111,7 @@ class EventStream {
     this.again = true;
     if (this.sending) return;
     this.sending = true;
-    while (this.again && !this.full && !this.response.writableEnded) {
+    while (this.again && this.fullSince === undefined && !this.response.destroyed && !this.response.writableEnded) {
       this.again = false;
       const all = await this.source.read(this.label).catch(() => undefined);
       // silence is not news
@@ -110,7 +133,9 @@ class EventStream {
   }
 
   private write(text: string): void {
-    if (!this.response.writableEnded) this.full = !this.response.write(text);
+    if (this.response.writableEnded || this.response.destroyed) return;
+    if (!this.response.write(text)) this.fullSince ??= performance.now();
+    this.options.onWritten();
   }
 }
 

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { TemplateState } from '../discovery/template-runner.ts';
 import type { Assignments } from '../leader/assignments.ts';
+import { Backlog } from './backlog.ts';
 import { addDiscovery, type DiscoverySource } from './discovery.ts';
 import { openapi } from './openapi.ts';
 
@@ -33,6 +34,12 @@ export interface HttpSources {
 
 /** For a client to send its request; longer is an attempt to hold connections open. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** A connection on which nothing moves for so long is closed; streams send something more often. */
+const IDLE_MS = 60_000;
+/** Connections at once; further ones are closed at once. */
+export const MAX_CONNECTIONS = 1_000;
+/** They are small, and tell others whether the daemon is well. */
+const ALWAYS_ANSWERED: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 /** No route has a schema: the compilers for them are not even loaded. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } };
 
@@ -46,8 +53,16 @@ export function createServer(sources: HttpSources): FastifyInstance {
     logger: false,
     bodyLimit: 1024,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: IDLE_MS,
     exposeHeadRoutes: true,
     schemaController: NO_SCHEMAS,
+  });
+
+  const backlog = new Backlog(app.server);
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.addHook('onRequest', async (request, reply) => {
+    if (!backlog.full || ALWAYS_ANSWERED.has(request.url)) return undefined;
+    return reply.code(503).send({ error: 'clients of this host read too slowly for another answer: ask again' });
   });
 
   app.get('/healthz', async () => ({ ok: true }));
@@ -81,7 +96,7 @@ export function createServer(sources: HttpSources): FastifyInstance {
     return reply.code(307).header('location', url).send({ leader: leader.host, url });
   });
 
-  addDiscovery(app, sources.discovery);
+  addDiscovery(app, sources.discovery, backlog);
 
   return app;
 }

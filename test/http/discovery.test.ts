@@ -1,4 +1,5 @@
 import { get as httpGet, type IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Registration } from '../../src/discovery/registration.ts';
 import type { DiscoverySource } from '../../src/http/discovery.ts';
@@ -221,6 +222,50 @@ describe('a stream', () => {
     responses[0]?.destroy();
     await until(() => source.listeners.size === 99, { ...WAIT, what: 'one to end' });
     expect((await open()).status).toBe(200);
+  });
+
+  it('is refused when there are too many that were asked for in the same moment', async () => {
+    let answer = () => {};
+    const read = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    source.read = async () => {
+      await read;
+      return [];
+    };
+    const all = Array.from({ length: 150 }, () => open());
+    const asked = promisify(app.server.getConnections.bind(app.server));
+    await until(async () => (await asked()) === 150, { ...WAIT, what: 'all to have asked' });
+    answer();
+    const status = (await Promise.all(all)).map((each) => each.status);
+    expect(status.filter((each) => each === 200)).toHaveLength(100);
+    expect(status.filter((each) => each === 503)).toHaveLength(50);
+  });
+
+  it('to clients that do not read is ended when too much waits for them; others go on, and the health is told', async () => {
+    source.become(entry('w1', { info: { fill: 'x'.repeat(8_000_000) } }));
+    const slow = await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => {
+        const stream = await open();
+        responses[n]?.pause();
+        return stream;
+      }),
+    );
+    await until(() => source.listeners.size < 12, { ...WAIT, what: 'one to be hung up on' });
+    expect(source.listeners.size).toBeGreaterThan(4);
+    const at = app.server.address();
+    const port = typeof at === 'object' ? at?.port : undefined;
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    for (const response of responses) response.resume();
+    await until(() => slow.filter(({ ended }) => ended()).length === 12 - source.listeners.size, {
+      ...WAIT,
+      what: 'the ends',
+    });
+    source.become(entry('w2'));
+    await until(() => slow.filter(({ text }) => text().includes('"id":"w2"')).length === source.listeners.size, {
+      ...WAIT,
+      what: 'the others to go on',
+    });
   });
 
   it('to a client that does not read holds what is to be sent only once, and brings it up to date in the end', async () => {
