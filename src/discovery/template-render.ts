@@ -14,9 +14,13 @@ export type Rendered =
 /** What is rendered may have so many bytes. */
 export const MAX_RENDERED_BYTES = 4 * 1024 * 1024;
 
+/** Once for all templates. */
+let loading: Promise<typeof import('handlebars')> | undefined;
+
 /** `source` names the template in problems. Never rejects. */
 export async function renderTemplate(source: string, template: string, data: TemplateData): Promise<Rendered> {
-  const handlebars = (await import('handlebars')).default;
+  loading ??= import('handlebars');
+  const handlebars = (await loading).default;
   const environment = handlebars.create();
   environment.registerHelper({ ...HELPERS });
   // it would write to the daemon's own output

@@ -1,7 +1,8 @@
 /**
  * One template on this host: rendered, checked and put in place whenever something has changed, and now and then, so that
  * a changed template, a file changed by hand and a check that failed are looked at again. It delays no other template.
- * The first change after a rest is acted upon at once; after that it rests for `debounce`.
+ * The first change after a rest is acted upon at once; after that it rests for `debounce`, or, when nothing came of it, for
+ * as long as it took, so that a cluster in which much else changes costs half of a processor at most.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -49,6 +50,8 @@ export class TemplateRunner {
   private readonly file: TemplateFile;
   private readonly loop: Loop;
   private current: TemplateState;
+  /** How long it rests after the last pass. */
+  private restMs = 0;
   /** The problem that was said last. */
   private told: string | undefined;
 
@@ -61,7 +64,7 @@ export class TemplateRunner {
       clock,
       log,
       gatherMs: GATHER_MS,
-      restMs: template.debounceMs,
+      restMs: () => this.restMs,
       tickMs: () => Math.max(TICK_MS, template.debounceMs),
       pass: () => this.pass(),
     });
@@ -88,9 +91,11 @@ export class TemplateRunner {
   }
 
   private async pass(): Promise<void> {
-    const { template, data, log, onWritten, after } = this.options;
+    const { template, data, clock, log, onWritten, after } = this.options;
     await after;
     if (data() === undefined) return;
+    const begun = clock.now();
+    this.restMs = template.debounceMs;
     const source = await readSource(template.source);
     // what was read meanwhile counts; silence that began meanwhile does, too
     const facts = data();
@@ -101,6 +106,7 @@ export class TemplateRunner {
     if (this.abort.signal.aborted) return;
     switch (applied.kind) {
       case 'same':
+        this.restMs = Math.min(template.debounceMs, clock.now() - begun);
         break;
       case 'done': {
         const { reload } = template;

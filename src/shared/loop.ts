@@ -15,8 +15,11 @@ export interface LoopOptions {
   readonly tickMs: () => number;
   /** How long events are gathered into one pass, ms. 0: the pass runs in the next microtask. */
   readonly gatherMs: number;
-  /** How long no pass begins for an event after a pass has ended, ms; default 0. What happens meanwhile becomes one pass. */
-  readonly restMs?: number;
+  /**
+   * How long no pass begins for an event after a pass has ended, ms; asked after each pass; default 0. What happens
+   * meanwhile becomes one pass.
+   */
+  readonly restMs?: () => number;
   readonly pass: () => Promise<void> | void;
 }
 
@@ -78,7 +81,7 @@ export class Loop {
       this.options.log.error(`${this.options.name}: a pass failed and is tried again: ${reason}`);
     }
     this.running = false;
-    this.restsUntil = this.options.clock.now() + (this.options.restMs ?? 0);
+    this.restsUntil = this.options.clock.now() + (this.options.restMs?.() ?? 0);
     if (this.stopped) return;
     const tick = this.options.tickMs();
     // after a failure an immediate further pass would spin, and a wait that the pass should have ended may still be asked for

@@ -90,7 +90,7 @@ export interface Template {
   readonly mode: number;
   /** `user` or `user:group`; default: as the daemon. */
   readonly owner?: string;
-  /** How long nothing is rendered after a rendering; after a longer silence a change is acted upon at once. */
+  /** How long nothing is rendered after the file was written; after a longer silence a change is acted upon at once. */
   readonly debounceMs: number;
 }
 

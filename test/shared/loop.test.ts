@@ -54,7 +54,7 @@ describe('a loop', () => {
   });
 
   it('that rests passes at once when it has been quiet, then once for all that happens while it rests', async () => {
-    const resting = loop({ gatherMs: 5, restMs: 50, pass: takes(20) });
+    const resting = loop({ gatherMs: 5, restMs: () => 50, pass: takes(20) });
     resting.trigger();
     await clock.advance(10);
     resting.trigger();
