@@ -7,23 +7,24 @@ import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { Desired, Spec, SpecRecord } from '../shared/model.ts';
+import { compare } from '../shared/names.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
 import { withWaits } from './after.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
 import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
+import { type Decision, decide } from './decision.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import type { Leadership } from './election.ts';
 import { type HandOver, handOver, unsureHosts } from './hand-over.ts';
 import { Historian } from './historian.ts';
-import { outdated, placedOn, runningOn } from './inputs.ts';
-import { placeHealthy } from './place-healthy.ts';
+import { outdated } from './inputs.ts';
+import { NotesWriter } from './notes-writer.ts';
 import type { Move, Placement } from './placement.ts';
-import { describeStays, noteMoves, relocations } from './relocation.ts';
+import { noteMoves } from './relocation.ts';
 import { differs, renderUnits } from './render.ts';
 import { isSettled } from './settled.ts';
-import { verify } from './verify.ts';
 
 export interface LeaderMetrics {
   placed(seconds: number): void;
@@ -65,7 +66,10 @@ export class Leader {
   private latest: Assignments | undefined;
   private unsure: ReadonlySet<string> | undefined;
   /** Unit → host → why an unhealthy instance does not move. */
-  private stays: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
+  private stays: Decision['stays'] = new Map();
+  /** What of a rebalance is refused. */
+  private refused: Decision['refused'] = [];
+  private readonly notes: NotesWriter;
   private waitedFor = '';
   private passBegan = Number.NEGATIVE_INFINITY;
 
@@ -86,6 +90,7 @@ export class Leader {
     this.view = new ClusterView(store, log, () => this.loop.trigger());
     this.attendance = new Attendance(this.view, options.boundaryMs, term.backSince, log);
     this.historian = new Historian(term, options);
+    this.notes = new NotesWriter(store, term.fence);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
     this.loop.trigger();
   }
@@ -149,30 +154,42 @@ export class Leader {
     if (this.term.signal.aborted) return;
     this.placement = { ...(this.placement ?? placement), unplaced: placement.unplaced };
     this.publish(writer, this.placement, told, record.digest, roll);
+    await this.writeNotes(roll);
+  }
+
+  /** For commands, which read ZooKeeper only. */
+  private async writeNotes({ held, views }: Roll): Promise<void> {
+    const joining = views.flatMap(({ name, state }) => (state === 'joining' ? [name] : []));
+    const { rebalance: wish } = this.view;
+    await this.notes.write({
+      epoch: this.term.epoch,
+      held: [...held].sort(compare),
+      brake: this.attendance.braking,
+      joining: joining.sort(compare),
+      ...(wish && { rebalance: { id: wish.id, refused: this.refused } }),
+    });
   }
 
   private place(writer: DesiredWriter, spec: Spec, roll: Roll, now: number): Placement | undefined {
-    const live = new Set(roll.hosts);
-    const running = runningOn(new Map([...this.view.observed.values].filter(([host]) => live.has(host))));
-    const input = { spec, hosts: roll.views, previous: placedOn(writer.written), running };
-    const relocation = relocations({
+    const { clock, log, metrics } = this.options;
+    const given = {
       spec,
+      hosts: roll.views,
       written: writer.written,
       observed: this.view.observed.values,
-      hosts: roll.views,
       braking: this.attendance.braking,
-      now: this.options.clock.date().getTime(),
-    });
-    const { placement, input: asked } = placeHealthy(input, relocation);
-    this.stays = describeStays(relocation, placement);
-    const violations = verify(asked, placement);
-    this.options.metrics.placed((this.options.clock.now() - now) / 1000);
+      now: clock.date().getTime(),
+    };
+    const { placement, stays, refused, violations } = decide(given, this.view.rebalance);
+    this.stays = stays;
+    this.refused = refused;
+    metrics.placed((clock.now() - now) / 1000);
     if (violations.length === 0) return placement;
     const list = violations
       .slice(0, 5)
       .map(({ message }) => message)
       .join('; ');
-    this.options.log.error(`the computed placement breaks the rules and is not written: ${list}. Please report this`);
+    log.error(`the computed placement breaks the rules and is not written: ${list}. Please report this`);
     return undefined;
   }
 

@@ -26,6 +26,8 @@ export function describeCause(cause: MoveCause): string {
       return 'no longer wanted';
     case 'displaced':
       return `${cause.by} had to have the host`;
+    case 'rebalanced':
+      return `to even out the load, as asked for on ${cause.by}`;
     case 'excluded':
       switch (cause.reason) {
         case 'draining':

@@ -14,6 +14,8 @@ export const BEATS = '/beats';
 export const DISCOVERY = '/discovery';
 export const LEASES = '/leases';
 export const CLIENTS = '/clients';
+export const REBALANCE = '/rebalance';
+export const LEADER = '/leader';
 
 export const memberPath = (host: string): string => `${MEMBERS}/${host}`;
 export const desiredPath = (host: string): string => `${DESIRED}/${host}`;

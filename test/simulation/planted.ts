@@ -84,8 +84,8 @@ export const PLANTED: readonly PlantedBug[] = [
   },
   {
     what: 'a placement is computed without regard to the one before',
-    file: 'leader/leader.ts',
-    find: 'previous: placedOn(writer.written)',
+    file: 'leader/decision.ts',
+    find: 'previous: placedOn(written)',
     replace: 'previous: new Map()',
     violates: ['INV-NEEDLESS-MOVE', 'INV-NEEDLESS-STOP'],
   },

@@ -1,5 +1,5 @@
 /** What the checks of a placement ask of its input, looked up by names. */
-import type { ExclusionReason, Service } from '../../shared/model.ts';
+import type { AskedMove, ExclusionReason, Service } from '../../shared/model.ts';
 import { unitsOf } from '../../shared/names.ts';
 import type { HostView, Placement, PlacementInput } from '../placement.ts';
 
@@ -31,12 +31,14 @@ export interface Facts {
   /** How many hosts are in each state. */
   readonly states: Readonly<Record<HostView['state'], number>>;
   readonly previous: PlacementInput['previous'];
+  /** Moves that may be made without need. */
+  readonly asked: readonly AskedMove[];
 }
 
 const NONE: ReadonlySet<string> = new Set();
 const NO_EXCLUSIONS: ReadonlyMap<string, ExclusionReason> = new Map();
 
-export function readFacts(input: PlacementInput, placement: Placement): Facts {
+export function readFacts(input: PlacementInput, placement: Placement, asked: readonly AskedMove[]): Facts {
   const hosts = new Map(input.hosts.map((host) => [host.name, host]));
   const states = { ready: 0, joining: 0, cordoned: 0, draining: 0, leaving: 0, held: 0 };
   for (const host of hosts.values()) states[host.state] += 1;
@@ -63,7 +65,7 @@ export function readFacts(input: PlacementInput, placement: Placement): Facts {
       });
     });
   }
-  return { units, hosts, states, previous: input.previous };
+  return { units, hosts, states, previous: input.previous, asked };
 }
 
 function toSet(names: readonly string[] | undefined): ReadonlySet<string> {

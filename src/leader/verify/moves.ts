@@ -116,11 +116,13 @@ function describe(cause: MoveCause): string {
       return `excluded: ${cause.reason}`;
     case 'displaced':
       return `displaced by ${cause.by}`;
+    case 'rebalanced':
+      return `rebalanced by ${cause.by}`;
   }
 }
 
 /** Also says that an instance that might stay did not leave without need: it was surplus, or had to give way. */
-function isTrueCause({ from, because }: Move, unit: DeclaredUnit, complete: boolean, facts: Facts): boolean {
+function isTrueCause({ from, to, because }: Move, unit: DeclaredUnit, complete: boolean, facts: Facts): boolean {
   const host = facts.hosts.get(from);
   if (!unit.service.enabled) return because.kind === 'surplus';
   if (host === undefined) return because.kind === 'host-lost';
@@ -130,6 +132,10 @@ function isTrueCause({ from, because }: Move, unit: DeclaredUnit, complete: bool
   if (reason !== undefined) return because.kind === 'excluded' && because.reason === reason;
   if (unit.force !== undefined && unit.force !== from)
     return because.kind === 'excluded' && because.reason === 'forced-elsewhere';
+  if (because.kind === 'rebalanced') {
+    const isAsked = facts.asked.some((asked) => asked.unit === unit.unit && asked.from === from && asked.to === to);
+    return isAsked && unit.placed.size === unit.count;
+  }
   if (complete) return because.kind === 'surplus';
   if (because.kind !== 'displaced' || !isExclusive(unit)) return false;
   const by = facts.units.get(because.by);
