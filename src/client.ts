@@ -3,26 +3,25 @@
  * ServiceWatcher's registrations in ZooKeeper. It needs no daemon on its host. What is exported names no other module's types.
  */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
-import { isClientId } from './discovery/client-entry.ts';
+import { checkLabel, checkPick, loggerOf, openStore } from './discovery/client-options.ts';
 import { Directory } from './discovery/directory.ts';
 import { hold } from './discovery/hold.ts';
 import type { Registration } from './discovery/registration.ts';
-import { systemClock } from './shared/clock.ts';
-import { readQuorum } from './shared/config/endpoints.ts';
+import { withdraw } from './discovery/withdraw.ts';
+import { delay, systemClock } from './shared/clock.ts';
+import { messageOf } from './shared/error-text.ts';
 import { Latest } from './shared/latest.ts';
 import type { Logger } from './shared/log.ts';
-import { isLabel } from './shared/names.ts';
 import type { Store } from './shared/store.ts';
-import { connect } from './shared/zookeeper/store.ts';
 
-/** Where ZooKeeper is, and which label is meant. */
-export interface LabelOptions {
+/** Where ZooKeeper is, and who is told what happens. */
+export interface ConnectionOptions {
   /** `zk1:2181,zk2:2181`, or each by itself. */
   readonly servers: string | readonly string[];
   /** As `zookeeper.chroot` in the configuration; default `/servicewatcher`. */
   readonly chroot?: string;
-  readonly label: string;
   /** How long ZooKeeper waits for a silent client before it counts no more, ms; default 4000. */
   readonly sessionTimeoutMs?: number;
   /** Aborted: as `close`. */
@@ -31,13 +30,25 @@ export interface LabelOptions {
   readonly onLog?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
 }
 
-export interface PickerOptions extends LabelOptions {
+/** Where ZooKeeper is, and which label is meant. */
+export interface LabelOptions extends ConnectionOptions {
+  readonly label: string;
+}
+
+/** Which label's server a client has. */
+export interface PickOptions {
+  readonly label: string;
   /**
    * Who counts: 1 to 100 letters, digits and `_ . : @ -`, different for each client that is alive. A newer one with the same
    * name takes the place of the earlier one.
    */
   readonly client: string;
+  /** Aborted: as `close`. */
+  readonly signal?: AbortSignal;
 }
+
+/** A picker with a connection of its own. */
+export interface PickerOptions extends ConnectionOptions, PickOptions {}
 
 /** A live server, as it is registered. */
 export interface Server {
@@ -72,35 +83,90 @@ export class PickerReplacedError extends Error {
   }
 }
 
+/** One session with ZooKeeper for many pickers. */
+export interface Connection {
+  /**
+   * As `createPicker`, in this session: the clients of a connection that is lost count no more together. Throws a TypeError
+   * on options that cannot be used, one being a client of the label that this connection picks for already.
+   */
+  pick(options: PickOptions): Picker;
+  /** Closes all of its pickers; resolves when ZooKeeper knows, or after 2 s. */
+  close(): Promise<void>;
+}
+
+/** Begins to connect at once. Throws a TypeError on options that cannot be used. */
+export function connect(options: ConnectionOptions): Connection {
+  const log = loggerOf(options);
+  const store = openStore(options, log);
+  const pickers = new Map<string, Picker>();
+  const closing = new AbortController();
+  // each picker that is being closed listens
+  setMaxListeners(0, closing.signal);
+  const close = once(async () => {
+    closing.abort(CLOSED);
+    await Promise.all([...pickers.values()].map((picker) => picker.close()));
+    await store.close();
+  });
+  endWith(options.signal, close);
+  return {
+    pick({ label, client, signal }) {
+      const key = `${label} ${client}`;
+      if (closing.signal.aborted) throw new TypeError('the connection is closed');
+      if (pickers.has(key)) throw new TypeError(`${client} has a server of ${label} by this connection already`);
+      const picker = startPicker(store, log, { label, client }, async (who) => {
+        const settled = new AbortController();
+        withdraw({ store, clock: systemClock, label, client, who }, closing.signal)
+          .catch((error: unknown) => {
+            if (!closing.signal.aborted) log.warn(`${client} still counts: ${messageOf(error)}`);
+          })
+          .finally(() => {
+            pickers.delete(key);
+            settled.abort();
+          });
+        await delay(systemClock, CLOSE_MS, settled.signal).catch(() => {});
+      });
+      pickers.set(key, picker);
+      endWith(signal, picker.close);
+      return picker;
+    },
+    close,
+  };
+}
+
 /** Begins to connect and to choose at once. Throws a TypeError on options that cannot be used. */
 export function createPicker(options: PickerOptions): Picker {
-  const { label, client } = options;
-  if (!isClientId(client)) {
-    throw new TypeError(`${JSON.stringify(client)} is no client's name: 1 to 100 letters, digits and _ . : @ - are`);
-  }
   const log = loggerOf(options);
-  const store = open(options, log);
+  checkPick(options);
+  const store = openStore(options, log);
+  const picker = startPicker(store, log, options, () => store.close());
+  endWith(options.signal, picker.close);
+  return picker;
+}
+
+/** `leave`: called once, when it holds no more; the session still counts the client until then. */
+function startPicker(store: Store, log: Logger, about: PickOptions, leave: (who: string) => Promise<void>): Picker {
+  checkPick(about);
+  const { label, client } = about;
   const latest = new Latest<Server>();
   const abort = new AbortController();
+  const who = randomUUID();
   const by = `${hostname()}, process ${process.pid}`;
   const onServer = (server: Registration) => latest.set(toServer(server));
-  const about = { store, clock: systemClock, log, label, client, who: randomUUID(), by, onServer };
-  const held = hold(about, abort.signal).then(
+  const held = hold({ store, clock: systemClock, log, label, client, who, by, onServer }, abort.signal).then(
     ({ by }) => latest.end(new PickerReplacedError(client, by)),
     (error: unknown) => latest.end(abort.signal.aborted ? undefined : error),
   );
-  const end = once(async () => {
+  const close = once(async () => {
     abort.abort(CLOSED);
     await held;
-    await store.close();
+    await leave(who);
   });
-  void held.then(end);
-  endWith(options.signal, end);
+  void held.then(close);
   return {
     get current() {
       return latest.value;
     },
-    close: end,
+    close,
     [Symbol.asyncIterator]: () => latest[Symbol.asyncIterator](),
   };
 }
@@ -124,10 +190,11 @@ export async function hosts(options: LabelOptions & { readonly timeoutMs?: numbe
  * cannot be used.
  */
 export async function* watchLabel(options: LabelOptions): AsyncGenerator<readonly Server[], void, void> {
-  const log = loggerOf(options);
-  const store = open(options, log);
-  const latest = new Latest<readonly Server[]>();
   const { label, signal } = options;
+  checkLabel(label);
+  const log = loggerOf(options);
+  const store = openStore(options, log);
+  const latest = new Latest<readonly Server[]>();
   const directory = new Directory({
     store,
     log,
@@ -148,31 +215,9 @@ export async function* watchLabel(options: LabelOptions): AsyncGenerator<readonl
   }
 }
 
-const CLOSED = new Error('the picker was closed');
-
-function open(
-  { servers, chroot = '/servicewatcher', label, sessionTimeoutMs = 4_000 }: LabelOptions,
-  log: Logger,
-): Store {
-  if (!isLabel(label)) {
-    throw new TypeError(
-      `${JSON.stringify(label)} is no label: 1 to 100 letters, digits and _ . - are, beginning with a letter or digit`,
-    );
-  }
-  const quorum = readQuorum(typeof servers === 'string' ? servers : servers.join(','));
-  if (!quorum.ok) throw new TypeError(quorum.problem);
-  if (quorum.value.servers === 'embedded')
-    throw new TypeError('servers: name them; the embedded one is 127.0.0.1:2181');
-  if (!(sessionTimeoutMs > 0))
-    throw new TypeError(`sessionTimeoutMs: ${sessionTimeoutMs} is no number of milliseconds`);
-  return connect({
-    servers: quorum.value.servers,
-    chroot: quorum.value.chroot ?? chroot,
-    sessionTimeoutMs,
-    clock: systemClock,
-    log,
-  });
-}
+const CLOSED = new Error('it was closed');
+/** The longest that a picker's end waits for ZooKeeper. */
+const CLOSE_MS = 2_000;
 
 function toServer({ id, host, address, port, role, info }: Registration): Server {
   return {
@@ -182,15 +227,6 @@ function toServer({ id, host, address, port, role, info }: Registration): Server
     ...(port !== undefined && { port }),
     ...(role !== undefined && { role }),
     ...(info !== undefined && { info }),
-  };
-}
-
-function loggerOf({ onLog = () => {} }: LabelOptions): Logger {
-  return {
-    debug: (message) => onLog('debug', message),
-    info: (message) => onLog('info', message),
-    warn: (message) => onLog('warn', message),
-    error: (message) => onLog('error', message),
   };
 }
 

@@ -1,7 +1,16 @@
 /** The client library on a real ZooKeeper. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createPicker, hosts, type Picker, PickerReplacedError, type Server, watchLabel } from '../src/client.ts';
+import {
+  type Connection,
+  connect,
+  createPicker,
+  hosts,
+  type Picker,
+  PickerReplacedError,
+  type Server,
+  watchLabel,
+} from '../src/client.ts';
 import { type Client, countClients } from '../src/discovery/choose.ts';
 import { clientsAmong } from '../src/discovery/client-entry.ts';
 import { hold } from '../src/discovery/hold.ts';
@@ -9,7 +18,7 @@ import { encodeRegistration, registrationPath } from '../src/discovery/registrat
 import { systemClock } from '../src/shared/clock.ts';
 import type { Store } from '../src/shared/store.ts';
 import { clientsPath, discoveryPath } from '../src/shared/znodes.ts';
-import { connect } from '../src/shared/zookeeper/store.ts';
+import { connect as connectStore } from '../src/shared/zookeeper/store.ts';
 import { MemoryLog } from './fakes/log.ts';
 import { TcpProxy } from './harness/tcp-proxy.ts';
 import { until, untilEqual } from './harness/until.ts';
@@ -24,6 +33,7 @@ let store: Store;
 let count = 0;
 const stores: Store[] = [];
 const pickers: Picker[] = [];
+const connections: Connection[] = [];
 
 beforeAll(async () => {
   zookeeper = await TestServer.start();
@@ -39,6 +49,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(pickers.splice(0).map((picker) => picker.close()));
+  await Promise.all(connections.splice(0).map((each) => each.close()));
   await Promise.all(stores.splice(0).map((each) => each.close()));
 });
 
@@ -46,7 +57,7 @@ const about = () => ({ servers: `127.0.0.1:${zookeeper.port}`, chroot, label: LA
 
 async function session(): Promise<Store> {
   const servers = [`127.0.0.1:${zookeeper.port}`];
-  const made = connect({ servers, chroot, sessionTimeoutMs: 4_000, clock: systemClock, log: new MemoryLog() });
+  const made = connectStore({ servers, chroot, sessionTimeoutMs: 4_000, clock: systemClock, log: new MemoryLog() });
   stores.push(made);
   await until(() => made.state.kind === 'connected', { ...WAIT, what: 'a session' });
   return made;
@@ -175,6 +186,79 @@ describe('a picker', () => {
       await proxy.stop();
     }
   });
+});
+
+describe('pickers that share a connection', () => {
+  const shared = (options: { readonly servers?: string; readonly sessionTimeoutMs?: number } = {}) => {
+    const { servers, chroot } = about();
+    const made = connect({ servers, chroot, ...options });
+    connections.push(made);
+    return made;
+  };
+
+  it('are spread evenly, and each counts until it is closed, whatever becomes of the others', async () => {
+    await register('w1', 'w2', 'w3');
+    const connection = shared();
+    const all = Array.from({ length: 100 }, (_, n) => connection.pick({ label: LABEL, client: `c${n}` }));
+    const start = performance.now();
+    await until(() => all.every(({ current }) => current !== undefined), { ...WAIT, what: '100 to have a server' });
+    process.stdout.write(`100 pickers of one connection: ${Math.round(performance.now() - start)} ms\n`);
+    expect((await loads('w1', 'w2', 'w3')).sort()).toEqual([33, 33, 34]);
+    const owners = await Promise.all(
+      ((await store.children(clientsPath(LABEL))) ?? []).map((name) => store.get(`${clientsPath(LABEL)}/${name}`)),
+    );
+    expect(new Set(owners.map((node) => node?.owner)).size).toBe(1);
+    // what was about to choose when it was closed leaves nothing either
+    await store.remove(registrationPath(LABEL, 'w1'));
+    await Promise.all(all.slice(1).map((picker) => picker.close()));
+    const left = async () => (await store.children(clientsPath(LABEL))) ?? [];
+    await until(async () => /^c0=w[23]$/.test((await left()).join()), { ...WAIT, what: 'one to be left' });
+    await connection.close();
+    expect(await left()).toEqual([]);
+    expect(() => connection.pick({ label: LABEL, client: 'c0' })).toThrow('the connection is closed');
+  });
+
+  it('may not be the same client twice at a time, and leave alone who took the place of one', async () => {
+    await register('w1');
+    const connection = shared();
+    const one = connection.pick({ label: LABEL, client: 'c1' });
+    const { seen, end } = collect(one);
+    await until(() => seen.length > 0, { ...WAIT, what: 'a server' });
+    expect(() => connection.pick({ label: LABEL, client: 'c1' })).toThrow('c1 has a server of mqtt by this connection');
+    expect(() => connection.pick({ label: 'a/b', client: 'c2' })).toThrow('no label');
+    await one.close();
+    const again = connection.pick({ label: LABEL, client: 'c1' });
+    const { end: replaced } = collect(again);
+    await until(() => again.current !== undefined, { ...WAIT, what: 'a server again' });
+    const newer = picker('c1');
+    expect(await replaced).toBeInstanceOf(PickerReplacedError);
+    expect(await end).toBe('done');
+    await until(() => newer.current !== undefined, { ...WAIT, what: 'the newer one to count' });
+    const entry = async () => (await store.get(`${clientsPath(LABEL)}/c1=w1`))?.czxid;
+    const before = await entry();
+    await again.close();
+    await connection.close();
+    expect([await entry(), before]).toEqual([before, expect.any(BigInt)]);
+  });
+
+  it('count no more when they were closed while ZooKeeper was silent', async () => {
+    await register('w1');
+    const proxy = await TcpProxy.start(zookeeper.port);
+    try {
+      const connection = shared({ servers: proxy.address, sessionTimeoutMs: 20_000 });
+      const one = connection.pick({ label: LABEL, client: 'c1' });
+      const { seen } = collect(one);
+      await until(() => seen.length > 0, { ...WAIT, what: 'a server' });
+      proxy.cut();
+      // does not wait for ever
+      await one.close();
+      expect(await counted()).toHaveLength(1);
+      proxy.heal();
+      await untilEqual(counted, [], { ...WAIT, what: 'nobody to count, though the session lives on' });
+    } finally {
+      await proxy.stop();
+    }
+  }, 40_000);
 });
 
 describe('many pickers', () => {

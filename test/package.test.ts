@@ -78,7 +78,7 @@ describe('the client library in a project of others', () => {
   it('can be required by CommonJS, too', () => {
     const script = "console.log(Object.keys(require('servicewatcher/client')).sort().join())";
     const { output } = run(process.execPath, ['-e', script], project);
-    expect(output.trim()).toBe('PickerReplacedError,createPicker,hosts,watchLabel');
+    expect(output.trim()).toBe('PickerReplacedError,connect,createPicker,hosts,watchLabel');
   });
 
   it('does what its example says, with a real ZooKeeper', async () => {
