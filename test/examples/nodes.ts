@@ -10,7 +10,7 @@ import { monotonicNow, until } from '../harness/until.ts';
 const FOLDER = join(projectRoot, 'deploy/examples/nodes');
 const HOSTS = 5;
 export const NAMES = ['01', '02', '03', '04', '05', '06', '07', '08', '09', '10'];
-const DEADLINE_MS = 90_000;
+const DEADLINE_MS = 60_000;
 /** Ways to start them: label, and the first two digits of the ports. */
 const WAYS = { serial: { label: 'nodes', ports: '92' }, leases: { label: 'leased', ports: '93' } } as const;
 
