@@ -1,8 +1,9 @@
-/** `servicewatcher check FILE`: says whether a configuration file is right, without touching anything. */
+/** `servicewatcher check FILE`: says whether a configuration file, and the templates that it names, are right, without touching anything. */
 import { type Config, type ParsedConfig, renderProblem } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import type { Service } from '../shared/model.ts';
 import { unitsOf } from '../shared/names.ts';
+import { checkTemplates, type TemplateFindings } from './check-templates.ts';
 
 /** Where text goes: `process.stdout` is one. */
 export interface TextSink {
@@ -17,20 +18,25 @@ export interface CheckOptions {
 }
 
 /**
- * Prints a summary of what the file declares, or its problems, one per line, as `FILE:LINE:COLUMN: message`. Answers
- * the exit code: 0 when the file is right (it may have warnings), 2 when it is not. Never rejects.
+ * Prints a summary of what the file declares, or its problems, one per line, as `FILE:LINE:COLUMN: message`; those of
+ * the templates that are on this machine, too. Answers the exit code: 0 when all is right (there may be warnings), 2 when
+ * it is not. Never rejects.
  */
 export async function check(file: string, options: CheckOptions = {}): Promise<0 | 2> {
   const { json = false, stdout = process.stdout, stderr = process.stderr } = options;
   const parsed = await loadConfig(file);
-  if (json) stdout.write(`${JSON.stringify(toJson(file, parsed), null, 2)}\n`);
+  const templates = parsed.ok ? await checkTemplates(parsed.config) : { problems: [], warnings: [] };
+  const isRight = parsed.ok && templates.problems.length === 0;
+  if (json) stdout.write(`${JSON.stringify(toJson(file, parsed, templates), null, 2)}\n`);
   else if (parsed.ok) {
     for (const warning of parsed.warnings) stderr.write(`${renderProblem(file, warning)} (warning)\n`);
-    stdout.write(summary(parsed.config));
+    for (const warning of templates.warnings) stderr.write(`${renderProblem(warning.file, warning)} (warning)\n`);
+    for (const problem of templates.problems) stderr.write(`${renderProblem(problem.file, problem)}\n`);
+    if (isRight) stdout.write(summary(parsed.config));
   } else {
     for (const problem of parsed.problems) stderr.write(`${renderProblem(file, problem)}\n`);
   }
-  return parsed.ok ? 0 : 2;
+  return isRight ? 0 : 2;
 }
 
 function summary(config: Config): string {
@@ -51,13 +57,14 @@ function summary(config: Config): string {
   ].join('\n');
 }
 
-function toJson(file: string, parsed: ParsedConfig): object {
+function toJson(file: string, parsed: ParsedConfig, templates: TemplateFindings): object {
   if (!parsed.ok) return { ok: false, file, problems: parsed.problems };
+  if (templates.problems.length > 0) return { ok: false, file, problems: templates.problems };
   const { config, warnings } = parsed;
   return {
     ok: true,
     file,
-    warnings,
+    warnings: [...warnings, ...templates.warnings],
     spec: config.specDigest,
     zookeeper: { servers: config.zookeeper.servers, chroot: config.zookeeper.chroot },
     services: config.spec.services.map((service) => ({

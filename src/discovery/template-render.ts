@@ -2,7 +2,9 @@
  * A template and data → text, by Handlebars, which is loaded when the first template is rendered and not before. Nothing
  * is escaped, as no template here is of HTML; of what a template names only own properties are read.
  */
+import { type ConfigProblem, renderProblem } from '../shared/config/config.ts';
 import { messageOf } from '../shared/error-text.ts';
+import { Budget } from './template-budget.ts';
 import type { TemplateData } from './template-data.ts';
 import { HELPERS, HelperError } from './template-helpers.ts';
 
@@ -14,32 +16,62 @@ export type Rendered =
 /** What is rendered may have so many bytes. */
 export const MAX_RENDERED_BYTES = 4 * 1024 * 1024;
 
+const load = () => import('handlebars');
 /** Once for all templates. */
-let loading: Promise<typeof import('handlebars')> | undefined;
+let loading: ReturnType<typeof load> | undefined;
+
+const KNOWN = Object.fromEntries([...Object.keys(HELPERS), 'log'].map((name) => [name, name !== 'log']));
+const COMPILED = { noEscape: true, knownHelpers: KNOWN, knownHelpersOnly: true };
+// said in so many words, as otherwise each denial is told on the daemon's own output
+const GUARDED = { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false };
 
 /** `source` names the template in problems. Never rejects. */
 export async function renderTemplate(source: string, template: string, data: TemplateData): Promise<Rendered> {
-  loading ??= import('handlebars');
-  const handlebars = (await loading).default;
-  const environment = handlebars.create();
-  environment.registerHelper({ ...HELPERS });
+  const environment = await newEnvironment();
+  const rendered = attempt(environment, template, (program) => environment.compile(program, COMPILED)(data, GUARDED));
+  if (!rendered.ok) return { ok: false, problem: renderProblem(source, rendered.mistake) };
+  const { length } = rendered.value;
+  const bytes = length > MAX_RENDERED_BYTES ? length : Buffer.byteLength(rendered.value);
+  if (bytes <= MAX_RENDERED_BYTES) return { ok: true, text: rendered.value };
+  return { ok: false, problem: `${source}: it renders to ${bytes} bytes; ${MAX_RENDERED_BYTES} are the most` };
+}
+
+/** What is wrong with a template whatever it is rendered from: it cannot be parsed, or there is no such helper. Never rejects. */
+export async function templateMistake(template: string): Promise<ConfigProblem | undefined> {
+  const environment = await newEnvironment();
+  const compiled = attempt(environment, template, (program) => environment.precompile(program, COMPILED));
+  return compiled.ok ? undefined : compiled.mistake;
+}
+
+type Environment = ReturnType<typeof import('handlebars').create>;
+type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly mistake: ConfigProblem };
+
+async function newEnvironment(): Promise<Environment> {
+  loading ??= load();
+  const environment = (await loading).default.create();
+  const budget = new Budget(MAX_RENDERED_BYTES);
+  for (const [name, helper] of Object.entries(HELPERS)) environment.registerHelper(name, budget.counted(helper));
+  const { each } = environment.helpers;
+  if (each) environment.registerHelper('each', budget.limited(each));
   // it would write to the daemon's own output
   environment.unregisterHelper('log');
-  const known = Object.fromEntries([...Object.keys(HELPERS), 'log'].map((name) => [name, name !== 'log']));
+  return environment;
+}
+
+function attempt<T>(
+  environment: Environment,
+  template: string,
+  work: (program: ReturnType<Environment['parse']>) => T,
+): Attempt<T> {
   let parsed = false;
   try {
     const program = environment.parse(template);
     parsed = true;
-    const render = environment.compile(program, { noEscape: true, knownHelpers: known, knownHelpersOnly: true });
-    // said in so many words, as otherwise each denial is told on the daemon's own output
-    const text = render(data, { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
-    const bytes = Buffer.byteLength(text);
-    if (bytes <= MAX_RENDERED_BYTES) return { ok: true, text };
-    return { ok: false, problem: `${source}: it renders to ${bytes} bytes; ${MAX_RENDERED_BYTES} are the most` };
+    return { ok: true, value: work(program) };
   } catch (error) {
     const at = placeOf(error) ?? (parsed ? undefined : lastToken(environment));
-    const place = at ? `${source}:${at.line}:${at.column + 1}` : source;
-    return { ok: false, problem: `${place}: ${wordsOf(error)}` };
+    const place = at ? { line: at.line, column: at.column + 1 } : { line: 0, column: 0 };
+    return { ok: false, mistake: { ...place, message: wordsOf(error) } };
   }
 }
 

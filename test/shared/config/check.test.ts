@@ -155,3 +155,52 @@ describe('a wrong file', () => {
     expect((await run(file)).err).toContain('the file has more than 2097152 characters');
   });
 });
+
+describe('the templates of a file', () => {
+  async function withTemplates(
+    labels: string,
+    ...sources: readonly (readonly [path: string, on: string])[]
+  ): Promise<string> {
+    const templates = sources.map(([path, on], at) => `  - {source: ${path}, destination: /etc/${at}, on: {${on}}}\n`);
+    const host = labels === '' ? '' : `host: {labels: {${labels}}}\n`;
+    return fileWith('templates.yml', `zookeeper: {quorum: a}\n${host}services: []\ntemplates:\n${templates.join('')}`);
+  }
+
+  test('are wrong with file, line and column when they cannot be parsed or ask for what does not exist, each once', async () => {
+    const bad = await fileWith('bad.tpl', 'a\n{{#each members}}\n{{/if}}\n');
+    const unknown = await fileWith('unknown.tpl', 'a\n\n {{nosuch host}}');
+    const good = await fileWith('good.tpl', '{{#each members}}{{host}}{{/each}}');
+    const file = await withTemplates(
+      '',
+      [bad, 'labels: {role: x}'],
+      [unknown, ''],
+      [good, ''],
+      [bad, 'labels: {role: y}'],
+    );
+    const { code, out, err } = await run(file);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/bad\.tpl:2:\d+: each doesn't match if$/),
+      expect.stringMatching(/unknown\.tpl:3:2: there is no helper nosuch; there are /),
+    ]);
+    expect(JSON.parse((await run(file, true)).out)).toMatchObject({
+      ok: false,
+      problems: [
+        { file: bad, line: 2 },
+        { file: unknown, line: 3, column: 2 },
+      ],
+    });
+  });
+
+  test('may be missing; of those that this host has to render that is said', async () => {
+    const file = await withTemplates(
+      'role: x',
+      ['/nonexistent/a.tpl', 'labels: {role: x}'],
+      ['/nonexistent/b.tpl', 'labels: {role: y}'],
+    );
+    const { code, out, err } = await run(file);
+    expect({ code, out: out.split('\n')[0] }).toEqual({ code: 0, out: `${file}: ok` });
+    expect(err).toMatch(/^\/nonexistent\/a\.tpl: this template cannot be rendered here: .*ENOENT.* \(warning\)\n$/);
+    expect(JSON.parse((await run(file, true)).out).warnings).toMatchObject([{ file: '/nonexistent/a.tpl', line: 0 }]);
+  });
+});
