@@ -50,6 +50,7 @@ class Load {
   private readonly stores: readonly Store[];
   /** Oldest first. */
   private readonly present: Entry[] = [];
+  private coming: Entry[] = [];
   private leaving: Entry[] = [];
   private next = 0;
   private clients = 0;
@@ -84,6 +85,7 @@ class Load {
     this.every(PACE_MS, () => {
       if (filled) return;
       fill.run(() => this.present.length < this.plan.present && this.register());
+      this.tidy();
       filled = this.counts.registered >= this.plan.present;
       if (filled) this.goOn();
     });
@@ -145,11 +147,9 @@ class Load {
       id,
       mayWrite: () => true,
       isOurs: () => true,
-      onWritten: () => {
-        this.counts.registered += 1;
-      },
     });
     entry.want({ kind: 'registered', value });
+    this.coming.push(entry);
     this.present.push(entry);
     return true;
   }
@@ -161,8 +161,11 @@ class Load {
     return true;
   }
 
-  /** Counts those that are seen to be gone. */
+  /** Counts those that are seen to be registered, and to be gone. */
   private tidy(): void {
+    const coming = this.coming.filter((entry) => !entry.registered);
+    this.counts.registered += this.coming.length - coming.length;
+    this.coming = coming;
     const gone = this.leaving.filter((entry) => entry.gone);
     if (gone.length === 0) return;
     this.leaving = this.leaving.filter((entry) => !entry.gone);

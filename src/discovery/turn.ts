@@ -91,9 +91,11 @@ export async function removeIfThere(store: Store, path: string): Promise<void> {
 function untilGone({ store, clock }: QueueOptions, path: string, ms: number, signal: AbortSignal): Promise<boolean> {
   return untilCalled<boolean>(signal, (done) => {
     const cancel = clock.after(ms, () => done(false));
-    const watch = store.watch(path, (node) => {
+    const gone = (node: unknown) => {
       if (!node) done(true);
-    });
+    };
+    // the name of a turn never comes again
+    const watch = store.watch(path, gone, 'gone');
     return {
       close: () => {
         cancel();

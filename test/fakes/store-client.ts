@@ -5,6 +5,7 @@ import {
   type CreateMode,
   type Operation,
   type OperationResult,
+  restOfNames,
   type SessionState,
   type Store,
   StoreError,
@@ -12,7 +13,7 @@ import {
   type Watch,
   type Znode,
 } from '../../src/shared/store.ts';
-import type { WatchEvent, WireOperation, WireResult } from '../../src/shared/zookeeper/calls.ts';
+import type { Children, WatchEvent, WireOperation, WireResult } from '../../src/shared/zookeeper/calls.ts';
 import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from '../../src/shared/zookeeper/checks.ts';
 import { parentOf } from '../../src/shared/zookeeper/paths.ts';
 import { Watches } from '../../src/shared/zookeeper/watches.ts';
@@ -34,6 +35,8 @@ const RECONNECT_MS = 20;
 const CLOSE_DEADLINE_MS = 2000;
 
 export class FakeStore implements Store {
+  /** Reads that were asked for, those of watches included. */
+  reads = 0;
   private current: SessionState = { kind: 'connecting' };
   private session: string | undefined;
   private readonly listeners = new Set<(state: SessionState) => void>();
@@ -87,8 +90,8 @@ export class FakeStore implements Store {
     return this.read(path, () => this.znode(path));
   }
 
-  children(path: string): Promise<string[] | undefined> {
-    return this.read(path, () => this.names(path));
+  async children(path: string): Promise<string[] | undefined> {
+    return (await this.list(path))?.names;
   }
 
   async create(path: string, data: Buffer, mode: CreateMode): Promise<string> {
@@ -127,25 +130,25 @@ export class FakeStore implements Store {
     });
   }
 
-  watch(path: string, listener: (node: Znode | undefined) => void): Watch {
+  watch(path: string, listener: (node: Znode | undefined) => void, until: 'closed' | 'gone' = 'closed'): Watch {
     checkPath(path);
     const same = (a: Znode | undefined, b: Znode | undefined) => a?.czxid === b?.czxid && a?.mzxid === b?.mzxid;
-    return this.counted(
-      `data ${path}`,
-      this.watches.open('data', path, () => this.get(path), same, listener),
-    );
+    const tell = (node: Znode | undefined) => {
+      if (until === 'gone' && !node) watch.close();
+      listener(node);
+    };
+    const options = until === 'gone' ? { gone: () => undefined } : {};
+    const opened = this.watches.open('data', path, () => this.get(path), same, tell, options);
+    const watch = this.counted(`data ${path}`, opened);
+    return watch;
   }
 
   watchChildren(path: string, listener: (names: readonly string[] | undefined) => void): Watch {
     checkPath(path);
-    const text = (names: readonly string[] | undefined) => names?.join('/');
-    const watch = this.watches.open(
-      'children',
-      path,
-      () => this.children(path),
-      (a, b) => text(a) === text(b),
-      listener,
-    );
+    const same = (a: Children | undefined, b: Children | undefined) => a?.changed === b?.changed;
+    const tell = (found: Children | undefined) => listener(found?.names);
+    const options = { restOf: (found: Children | undefined) => restOfNames(found?.names.length ?? 0) };
+    const watch = this.watches.open('children', path, () => this.list(path), same, tell, options);
     return this.counted(`children ${path}`, watch);
   }
 
@@ -406,6 +409,7 @@ export class FakeStore implements Store {
 
   private async read<T>(path: string, look: () => T): Promise<T> {
     checkPath(path);
+    this.reads += 1;
     return await this.request(path, true, () => ({ ok: true, value: look() }));
   }
 
@@ -479,9 +483,11 @@ export class FakeStore implements Store {
     return owner === undefined ? znode : { ...znode, owner };
   }
 
-  private names(path: string): string[] | undefined {
-    const node = this.ensemble.tree.get(path);
-    return node === undefined ? undefined : [...node.children].sort(compare);
+  private list(path: string): Promise<Children | undefined> {
+    return this.read(path, () => {
+      const node = this.ensemble.tree.get(path);
+      return node && { names: [...node.children].sort(compare), changed: node.pzxid };
+    });
   }
 }
 

@@ -14,6 +14,8 @@ interface Node {
   readonly children: Set<string>;
   /** Children ever created: the next sequence number, as in ZooKeeper. */
   created: number;
+  /** zxid of the last transaction that made or removed a child, or of its own creation. */
+  pzxid: bigint;
 }
 
 export type Applied =
@@ -98,12 +100,15 @@ export class ZnodeTree {
 
     const ephemeral = mode === 'ephemeral' || mode === 'ephemeral-sequential';
     this.nodes.set(path, this.makeNode(data, ephemeral ? session : undefined));
+    const { pzxid } = parent;
     parent.children.add(nameOf(path));
     parent.created += 1;
+    parent.pzxid = this.zxid;
     undo.push(() => {
       this.nodes.delete(path);
       parent.children.delete(nameOf(path));
       parent.created -= 1;
+      parent.pzxid = pzxid;
     });
     events.push({ type: 'created', path }, { type: 'children-changed', path: parentOf(path) });
     return path;
@@ -125,10 +130,13 @@ export class ZnodeTree {
     if (node.children.size > 0) throw new Refusal('not-empty');
     const parent = this.nodes.get(parentOf(path));
     this.nodes.delete(path);
+    const pzxid = parent?.pzxid;
     parent?.children.delete(nameOf(path));
+    if (parent) parent.pzxid = this.zxid;
     undo.push(() => {
       this.nodes.set(path, node);
       parent?.children.add(nameOf(path));
+      if (parent && pzxid !== undefined) parent.pzxid = pzxid;
     });
     events.push({ type: 'removed', path }, { type: 'children-changed', path: parentOf(path) });
   }
@@ -152,6 +160,7 @@ export class ZnodeTree {
       owner,
       children: new Set(),
       created: 0,
+      pzxid: zxid,
     };
   }
 }

@@ -20,6 +20,13 @@ export interface ZnodeStat {
   readonly owner: string | undefined;
 }
 
+/** The children of a znode. */
+export interface Children {
+  readonly names: string[];
+  /** zxid of the last transaction that made or removed one, or of the znode's own creation. */
+  readonly changed: bigint;
+}
+
 /** One step of a transaction on the wire; `version` -1: any. */
 export type WireOperation =
   | { readonly op: 'check'; readonly path: string; readonly version: number }

@@ -13,7 +13,7 @@ import jute, {
   type Stat,
 } from 'node-zookeeper-client/lib/jute/index.js';
 import type { CreateMode } from '../store.ts';
-import type { Outcome, WatchEvent, WireOperation, WireResult, ZnodeStat } from './calls.ts';
+import type { Children, Outcome, WatchEvent, WireOperation, WireResult, ZnodeStat } from './calls.ts';
 
 export type { ConnectionManager };
 export const { STATES } = ConnectionManager;
@@ -177,10 +177,13 @@ export const calls = {
     payload: new protocol.ExistsRequest(path, watch),
     decode: () => done(undefined),
   }),
-  children: (path: string, watch: boolean): Call<string[]> => ({
+  children: (path: string, watch: boolean): Call<Children> => ({
     type: OP_CODES.GET_CHILDREN2,
     payload: new protocol.GetChildren2Request(path, watch),
-    decode: (answer) => (answer instanceof protocol.GetChildren2Response ? done(answer.children ?? []) : undefined),
+    decode: (answer) =>
+      answer instanceof protocol.GetChildren2Response
+        ? done({ names: answer.children ?? [], changed: answer.stat.pzxid.readBigInt64BE() })
+        : undefined,
   }),
   create: (path: string, data: Buffer, mode: CreateMode): Call<string> => ({
     type: OP_CODES.CREATE,

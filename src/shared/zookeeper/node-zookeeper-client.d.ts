@@ -66,6 +66,8 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
   interface Stat {
     readonly czxid: Buffer;
     readonly mzxid: Buffer;
+    /** Last change of its children. */
+    readonly pzxid: Buffer;
     readonly ctime: Buffer;
     readonly version: number;
     readonly ephemeralOwner: Buffer;

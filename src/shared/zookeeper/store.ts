@@ -1,19 +1,19 @@
 /** The `Store` on a real ZooKeeper ensemble. */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
-import { compare } from '../names.ts';
 import {
   type CreateMode,
   isStoreError,
   type Operation,
   type OperationResult,
+  restOfNames,
   type SessionState,
   type Store,
   StoreError,
   type Watch,
   type Znode,
 } from '../store.ts';
-import type { WireOperation, WireResult, ZnodeStat } from './calls.ts';
+import type { Children, WireOperation, WireResult, ZnodeStat } from './calls.ts';
 import { ANY_VERSION, checkPath, checkSize, checkVersion, operationBytes } from './checks.ts';
 import { calls } from './client.ts';
 import { Connection } from './connection.ts';
@@ -72,11 +72,11 @@ class ZooKeeperStore implements Store {
   }
 
   get(path: string): Promise<Znode | undefined> {
-    return this.read(path, false);
+    return this.read(path, 'no');
   }
 
-  children(path: string): Promise<string[] | undefined> {
-    return this.list(path, false);
+  async children(path: string): Promise<string[] | undefined> {
+    return (await this.list(path, 'no'))?.names;
   }
 
   async create(path: string, data: Buffer, mode: CreateMode): Promise<string> {
@@ -99,7 +99,7 @@ class ZooKeeperStore implements Store {
 
   async ensure(path: string): Promise<void> {
     const at = this.checked(path);
-    if (await this.exists(path, at, false)) return;
+    if (await this.exists(path, at, 'no')) return;
     if (path !== '/') await this.ensure(parentOf(path));
     try {
       await this.create(path, Buffer.alloc(0), 'persistent');
@@ -117,49 +117,63 @@ class ZooKeeperStore implements Store {
     return operations.map((operation, index) => this.toResult(operation, results[index]));
   }
 
-  watch(path: string, listener: (node: Znode | undefined) => void): Watch {
-    return this.watches.open('data', this.checked(path), () => this.read(path, true), sameZnode, listener);
+  watch(path: string, listener: (node: Znode | undefined) => void, until: 'closed' | 'gone' = 'closed'): Watch {
+    const at = this.checked(path);
+    if (until === 'closed')
+      return this.watches.open('data', at, () => this.read(path, 'and-return'), sameZnode, listener);
+    const options = { gone: () => undefined };
+    return this.watches.open('data', at, () => this.read(path, 'while-there'), sameZnode, listener, options);
   }
 
   watchChildren(path: string, listener: (names: readonly string[] | undefined) => void): Watch {
-    return this.watches.open('children', this.checked(path), () => this.list(path, true), sameNames, listener);
+    const tell = (found: Children | undefined) => listener(found?.names);
+    const options = { restOf: (found: Children | undefined) => restOfNames(found?.names.length ?? 0) };
+    const read = () => this.list(path, 'and-return');
+    return this.watches.open('children', this.checked(path), read, sameChildren, tell, options);
   }
 
   close(): Promise<void> {
     return this.connection.close();
   }
 
-  private async read(path: string, watch: boolean): Promise<Znode | undefined> {
+  private async read(path: string, watch: LeftWatch): Promise<Znode | undefined> {
     const at = this.checked(path);
     return await this.orMissing(path, at, watch, async () => {
-      const found = await this.connection.request([path], () => calls.get(at, watch), laneOf(watch));
+      const found = await this.connection.request([path], () => calls.get(at, watch !== 'no'), laneOf(watch));
       return toZnode(path, found, found.data);
     });
   }
 
-  private async list(path: string, watch: boolean): Promise<string[] | undefined> {
+  private async list(path: string, watch: LeftWatch): Promise<Children | undefined> {
     const at = this.checked(path);
     return await this.orMissing(path, at, watch, async () => {
-      const names = await this.connection.request([path], () => calls.children(at, watch), laneOf(watch));
-      return names.sort(compare);
+      const found = await this.connection.request([path], () => calls.children(at, watch !== 'no'), laneOf(watch));
+      // by UTF-16 code unit, as `compare`; ten times as fast for the longest lists
+      found.names.sort();
+      return found;
     });
   }
 
   /** The value of `read`, or undefined when there is no such znode; then, on request, with a watch for its creation. */
-  private async orMissing<T>(path: string, at: string, watch: boolean, read: () => Promise<T>): Promise<T | undefined> {
+  private async orMissing<T>(
+    path: string,
+    at: string,
+    watch: LeftWatch,
+    read: () => Promise<T>,
+  ): Promise<T | undefined> {
     for (;;) {
       try {
         return await read();
       } catch (error) {
         if (!isStoreError(error, 'no-node')) throw error;
       }
-      if (!watch || !(await this.exists(path, at, true))) return undefined;
+      if (watch !== 'and-return' || !(await this.exists(path, at, watch))) return undefined;
     }
   }
 
-  private async exists(path: string, at: string, watch: boolean): Promise<boolean> {
+  private async exists(path: string, at: string, watch: LeftWatch): Promise<boolean> {
     try {
-      await this.connection.request([path], () => calls.exists(at, watch), laneOf(watch));
+      await this.connection.request([path], () => calls.exists(at, watch !== 'no'), laneOf(watch));
       return true;
     } catch (error) {
       if (isStoreError(error, 'no-node')) return false;
@@ -208,9 +222,12 @@ class ZooKeeperStore implements Store {
   }
 }
 
+/** Which watch a read leaves on the server: for changes of what is there only, or for the return of what is not there, too. */
+type LeftWatch = 'no' | 'while-there' | 'and-return';
+
 /** A change that was seen is delivered ahead of whatever else was asked for. */
-function laneOf(watch: boolean): Lane {
-  return watch ? 'urgent' : 'normal';
+function laneOf(watch: LeftWatch): Lane {
+  return watch === 'no' ? 'normal' : 'urgent';
 }
 
 function toZnode(path: string, { version, czxid, mzxid, ctime, owner }: ZnodeStat, data: Buffer): Znode {
@@ -222,7 +239,7 @@ function sameZnode(a: Znode | undefined, b: Znode | undefined): boolean {
   return a?.czxid === b?.czxid && a?.mzxid === b?.mzxid;
 }
 
-function sameNames(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((name, index) => name === b[index]);
+/** A child that went and came again between two readings leaves the same names. */
+function sameChildren(a: Children | undefined, b: Children | undefined): boolean {
+  return a?.changed === b?.changed;
 }

@@ -3,7 +3,7 @@
  * connection; here the value is read again, leaving a new watch, after every event and every new connection.
  *
  * Invariants: one read at a time for each watch, so that values come in the order of their age; a watch whose reads fail
- * waits by itself; a fixed number of reads in flight for all.
+ * waits by itself, and so does one whose values are large; a fixed number of reads in flight for all.
  */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
@@ -25,6 +25,13 @@ export interface WatchesOptions {
   readonly connected: () => boolean;
 }
 
+export interface WatchOptions<T> {
+  /** How long it is not read again after this value, ms, whatever happens: what is large is not read for each change of it. */
+  readonly restOf?: (value: T) => number;
+  /** What stands for a znode that is not there. The watch ends with it, and nothing is left on the server. */
+  readonly gone?: () => T;
+}
+
 interface Entry {
   readonly key: string;
   /** The value may have changed since it was last read, or was never read on this connection. */
@@ -32,8 +39,12 @@ interface Entry {
   busy: boolean;
   closed: boolean;
   failures: number;
+  /** No read begins before, ms of the clock. */
+  restsUntil: number;
   cancelPause: () => void;
   read(): Promise<void>;
+  /** To be called when the znode is removed; undefined: it is read as after any other change. */
+  readonly onRemoved: (() => void) | undefined;
 }
 
 export class Watches {
@@ -53,24 +64,33 @@ export class Watches {
     read: () => Promise<T>,
     same: (a: T, b: T) => boolean,
     listener: (value: T) => void,
+    { restOf = () => 0, gone }: WatchOptions<T> = {},
   ): Watch {
     let last: { readonly value: T } | undefined;
+    const end = (value: T) => {
+      this.close(entry);
+      this.deliver(path, () => listener(value));
+    };
     const entry: Entry = {
       key: `${kind} ${path}`,
       stale: true,
       busy: false,
       closed: false,
       failures: 0,
+      restsUntil: Number.NEGATIVE_INFINITY,
       cancelPause: () => {},
+      onRemoved: gone && (() => end(gone())),
       read: async () => {
         const value = await read();
+        entry.restsUntil = this.options.clock.now() + restOf(value);
         if (entry.closed || (last !== undefined && same(last.value, value))) return;
         if (!this.options.connected()) {
           entry.stale = true;
           return;
         }
         last = { value };
-        this.deliver(path, () => listener(value));
+        if (gone && same(gone(), value)) end(value);
+        else this.deliver(path, () => listener(value));
       },
     };
     const entries = this.byKey.get(entry.key) ?? new Set();
@@ -85,6 +105,7 @@ export class Watches {
       for (const entry of entries) {
         entry.cancelPause();
         entry.failures = 0;
+        entry.restsUntil = Number.NEGATIVE_INFINITY;
         this.refresh(entry);
       }
     }
@@ -92,7 +113,8 @@ export class Watches {
 
   /** To be called with every event from the server; its path is the server's. */
   event({ type, path }: WatchEvent): void {
-    if (type !== 'children-changed') this.refreshAll(`data ${path}`);
+    if (type === 'removed') this.removed(`data ${path}`);
+    else if (type !== 'children-changed') this.refreshAll(`data ${path}`);
     if (type !== 'data-changed') this.refreshAll(`children ${path}`);
   }
 
@@ -114,6 +136,14 @@ export class Watches {
     for (const entry of this.byKey.get(key) ?? []) this.refresh(entry);
   }
 
+  private removed(key: string): void {
+    for (const entry of [...(this.byKey.get(key) ?? [])]) {
+      if (entry.closed) continue;
+      if (entry.onRemoved && this.options.connected()) entry.onRemoved();
+      else this.refresh(entry);
+    }
+  }
+
   private refresh(entry: Entry): void {
     entry.stale = true;
     // One that failed waits for its own time, whatever happens to the znode.
@@ -121,6 +151,12 @@ export class Watches {
   }
 
   private enqueue(entry: Entry): void {
+    const restMs = entry.restsUntil - this.options.clock.now();
+    if (restMs > 0) {
+      entry.cancelPause();
+      entry.cancelPause = this.options.clock.after(restMs, () => this.enqueue(entry));
+      return;
+    }
     this.ready.add(entry);
     this.pump();
   }
@@ -142,7 +178,7 @@ export class Watches {
   private onRead(entry: Entry): void {
     entry.failures = 0;
     this.release(entry);
-    if (entry.stale && !entry.closed) this.ready.add(entry);
+    if (entry.stale && !entry.closed) this.enqueue(entry);
     this.pump();
   }
 

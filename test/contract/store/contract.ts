@@ -296,6 +296,47 @@ export function describeStore(name: string, client: () => Promise<Client>): void
         await untilEqual(() => seen.at(-1), undefined, { ...DEADLINE, what: 'the end of the parent' });
       });
 
+      it('tell of a child that goes and comes again in one step, though the names are the same', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = await place(store);
+        await other.create(`${path}/a`, bytes('1'), 'persistent');
+        const seen: (readonly string[] | undefined)[] = [];
+        store.watchChildren(path, (names) => seen.push(names));
+        await untilEqual(() => seen, [['a']], { ...DEADLINE, what: 'the child' });
+        await other.transaction([
+          { op: 'remove', path: `${path}/a` },
+          { op: 'create', path: `${path}/a`, data: bytes('2'), mode: 'persistent' },
+        ]);
+        await untilEqual(() => seen, [['a'], ['a']], { ...DEADLINE, what: 'the other child' });
+        // a change of a child is none of the names
+        await other.set(`${path}/a`, bytes('3'));
+        await other.create(`${path}/b`, bytes(''), 'persistent');
+        await untilEqual(() => seen, [['a'], ['a'], ['a', 'b']], { ...DEADLINE, what: 'the second child' });
+      });
+
+      it('that last until the znode is gone end with its end, and with its absence', async () => {
+        const [store, other] = await Promise.all([connected(), connected()]);
+        const path = `${await place(store)}/w`;
+        const never: unknown[] = [];
+        store.watch(path, (node) => never.push(node), 'gone');
+        await untilEqual(() => never, [undefined], { ...DEADLINE, what: 'its absence' });
+        await other.create(path, bytes('1'), 'persistent');
+        const [seen, always]: unknown[][] = [[], []];
+        store.watch(path, (node) => seen?.push(node?.data.toString()), 'gone');
+        store.watch(path, (node) => always?.push(node?.data.toString()));
+        await untilEqual(() => [seen, always], [['1'], ['1']], { ...DEADLINE, what: 'the first values' });
+        await other.set(path, bytes('2'));
+        await untilEqual(() => seen, ['1', '2'], { ...DEADLINE, what: 'a change' });
+        await other.remove(path);
+        await untilEqual(() => seen, ['1', '2', undefined], { ...DEADLINE, what: 'the end' });
+        await other.create(path, bytes('3'), 'persistent');
+        await untilEqual(() => always?.at(-1), '3', { ...DEADLINE, what: 'its return' });
+        await other.set(path, bytes('4'));
+        await untilEqual(() => always?.at(-1), '4', { ...DEADLINE, what: 'a change after its return' });
+        expect(seen).toEqual(['1', '2', undefined]);
+        expect(never).toEqual([undefined]);
+      });
+
       it('end with the latest value and never go back, however fast changes come', async () => {
         const [store, other] = await Promise.all([connected(), connected()]);
         const path = await place(store);

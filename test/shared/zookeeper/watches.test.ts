@@ -132,3 +132,54 @@ it('does not call a listener whose watch was closed while its value was read', a
   expect(seen).toEqual([]);
   expect(reads.pending).toHaveLength(1);
 });
+
+it('reads a long list now and then only, however fast it changes, and delivers its last state', async () => {
+  const reads = new Reads();
+  const seen: number[] = [];
+  watches.open('children', '/a', reads.read, Object.is, (value) => seen.push(value), { restOf: () => 200 });
+  const change = () => watches.event({ type: 'children-changed', path: '/a' });
+  const answer = async (value: number) => {
+    reads.pending.at(-1)?.resolve(value);
+    await clock.advance(0);
+  };
+  await answer(1);
+  // the first change after a rest is read at once
+  await clock.advance(200);
+  change();
+  expect(reads.pending).toHaveLength(2);
+  await answer(2);
+  for (let i = 0; i < 50; i += 1) {
+    change();
+    await clock.advance(2);
+  }
+  expect(reads.pending).toHaveLength(2);
+  await clock.advance(100);
+  expect(reads.pending).toHaveLength(3);
+  await answer(3);
+  await clock.advance(60_000);
+  expect(reads.pending).toHaveLength(3);
+  expect(seen).toEqual([1, 2, 3]);
+  // a new connection does not wait for the rest
+  change();
+  await answer(4);
+  watches.connected();
+  expect(reads.pending).toHaveLength(5);
+});
+
+it('reads no more of what it is told was removed, where it is to end with that', async () => {
+  const reads = new Reads();
+  const seen: number[] = [];
+  watches.open('data', '/a', reads.read, Object.is, (value) => seen.push(value), { gone: () => 0 });
+  reads.pending[0]?.resolve(1);
+  await clock.advance(0);
+  changed('/a');
+  // told of while it is read: what is read then is older, or of another znode
+  watches.event({ type: 'removed', path: '/a' });
+  reads.pending[1]?.resolve(2);
+  await clock.advance(0);
+  changed('/a');
+  watches.connected();
+  await clock.advance(60_000);
+  expect(reads.pending).toHaveLength(2);
+  expect(seen).toEqual([1, 0]);
+});
