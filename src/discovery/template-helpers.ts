@@ -13,7 +13,7 @@ export class HelperError extends Error {
 }
 
 /** The arguments as written in the template, then Handlebars' own. */
-type Helper = (...args: readonly unknown[]) => unknown;
+export type Helper = (...args: readonly unknown[]) => unknown;
 
 /** `list` may be what does not exist: it is empty then, as no label exists under which nothing is registered. */
 export const HELPERS: Readonly<Record<string, Helper>> = {
@@ -80,7 +80,8 @@ function isTrue(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }
 
-function positionOf(options: unknown): HelperError['at'] {
+/** Where the helper was called that was given these options. */
+export function positionOf(options: unknown): HelperError['at'] {
   const line = property(options, 'loc.start.line');
   const column = property(options, 'loc.start.column');
   return typeof line === 'number' && typeof column === 'number' ? { line, column } : undefined;

@@ -130,7 +130,42 @@ describe('a template', () => {
   });
 
   it('that renders to more than 4 MiB is refused', async () => {
-    const each = `{{#each members}}${'x'.repeat(MAX_RENDERED_BYTES / 2 + 1)}{{/each}}`;
-    expect(await render(each)).toEqual({ ok: false, problem: expect.stringContaining('it renders to') });
+    const half = 'x'.repeat(MAX_RENDERED_BYTES / 2 + 1);
+    expect(await render(half + half)).toEqual({
+      ok: false,
+      problem: `/etc/x.tpl: it renders to ${MAX_RENDERED_BYTES + 2} bytes; ${MAX_RENDERED_BYTES} are the most`,
+    });
+    expect(await render(`a\n {{#each members}}${half}{{/each}}`)).toEqual({
+      ok: false,
+      problem: `/etc/x.tpl:2:2: this renders to more than ${MAX_RENDERED_BYTES} bytes`,
+    });
+  });
+
+  it.each([
+    ['each within each', '{{#each @root.members}}', '{{/each}}', 30],
+    ['blocks of lists', '{{#@root.members}}', '{{/@root.members}}', 30],
+    ['helpers of long lists', '{{#each @root.members}}{{#if (sort-by @root.services "id")}}', '{{/if}}{{/each}}', 20],
+  ])('ends where it would take for ever: %s', async (_what, open, close, depth) => {
+    const begun = performance.now();
+    const rendered = await render(`${open.repeat(depth)}x${close.repeat(depth)}`);
+    expect(rendered.ok).toBe(false);
+    expect(rendered).toEqual({
+      ok: false,
+      problem: expect.stringMatching(/^\/etc\/x\.tpl:1:\d+: it takes more than 500000 steps: there are too many lists/),
+    });
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  });
+
+  it('may be of ten thousand registrations, some times', async () => {
+    const many = templateData({
+      host: 'w1',
+      members: [],
+      registrations: Array.from({ length: 10_000 }, (_, n) => entry(`w${n}`, { role: n % 2 === 0 ? 'a' : 'b' })),
+      desired: [],
+      leases: [],
+    });
+    const list = '{{#each (sort-by (where discovery.web "role" "a") "id")}}{{id}} {{address}}:{{port}}\n{{/each}}';
+    const rendered = await render(list.repeat(8), many);
+    expect(rendered.ok && rendered.text.split('\n')).toHaveLength(40_001);
   });
 });
