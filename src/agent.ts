@@ -24,7 +24,10 @@ export interface AgentFile {
 }
 
 export interface AgentOptions
-  extends Omit<ExecutorOptions, 'events' | 'metrics' | 'onReport' | 'address' | 'turns' | 'isRegistered'>,
+  extends Omit<
+      ExecutorOptions,
+      'events' | 'metrics' | 'onReport' | 'address' | 'turns' | 'isRegistered' | 'mayBeFound'
+    >,
     Pick<LeaderOptions, 'reactionMs' | 'boundaryMs'> {
   readonly machineId: string;
   readonly executorMetrics: ExecutorOptions['metrics'];
@@ -66,6 +69,7 @@ export class Agent {
       address: () => options.describe().address,
       turns: this.starts,
       isRegistered: (unit) => this.registrar.isRegistered(unit),
+      mayBeFound: (unit) => this.registrar.mayBeFound(unit),
       onReport: (report, desired) => this.registrar.update(desired, report),
     });
     this.election = new Election({ store, host, machineId, clock, log, onLeading: (term) => this.lead(term) });

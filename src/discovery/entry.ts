@@ -34,7 +34,7 @@ export interface EntryOptions {
    * took the place of what this very entry had registered.
    */
   readonly isOurs: (found: Registration | undefined, had: boolean) => boolean;
-  /** It is registered, or what is registered is another value. */
+  /** It is registered, or what is registered is another value, or it is `gone`. */
   readonly onWritten?: () => void;
 }
 
@@ -46,6 +46,7 @@ interface Written {
 
 const RETRY_MS = 1_000;
 const TICK_MS = 60_000;
+const EMPTY = Buffer.alloc(0);
 
 export class Entry {
   private goal: Goal = { kind: 'gone' };
@@ -59,6 +60,8 @@ export class Entry {
   /** In this session something of ours was there. */
   private had: string | undefined;
   private parentMade = false;
+  /** That it is gone was told since its goal has changed. */
+  private saidGone = false;
   /** Something is asked of ZooKeeper. */
   private busy = false;
   /** Why it is not as it shall be. */
@@ -85,6 +88,7 @@ export class Entry {
   want(goal: Goal): void {
     if (sameGoal(goal, this.goal) && this.parentMade) return;
     this.goal = goal;
+    this.saidGone = false;
     this.loop.trigger();
   }
 
@@ -131,6 +135,9 @@ export class Entry {
     this.writing = undefined;
     this.busy = false;
     if (this.problem === undefined) this.told = undefined;
+    if (!this.gone || this.saidGone) return;
+    this.saidGone = true;
+    this.options.onWritten?.();
   }
 
   private async reach(goal: Goal, session: string): Promise<void> {
@@ -169,6 +176,8 @@ export class Entry {
         if (!this.written.data.equals(data)) await store.set(this.path, data);
         return true;
       }
+      // sent right before: an entry of a new label is there as soon as one of a label that others have made
+      if (!this.parentMade) void this.makeParent().catch(() => undefined);
       await store.create(this.path, data, 'ephemeral');
       this.parentMade = true;
       return true;
@@ -192,15 +201,16 @@ export class Entry {
   }
 
   private async remove(session: string): Promise<void> {
+    // first, as it would only tell us of what we do, and stay on the server
+    this.watch?.close();
+    this.watch = undefined;
     if (this.doubt) {
       // the label is made before it is needed: what is registered later takes one request
       const [found] = await Promise.all([this.options.store.get(this.path), this.makeParent()]);
-      if (found && (found.owner === session || this.isOurs(found, session))) await this.removeNow();
+      if (found) await this.removeNow();
     } else if (this.written) await this.removeNow();
     this.written = undefined;
     this.doubt = false;
-    this.watch?.close();
-    this.watch = undefined;
   }
 
   private async removeNow(): Promise<void> {
@@ -223,7 +233,13 @@ export class Entry {
 
   private async makeParent(): Promise<void> {
     if (this.parentMade) return;
-    await this.options.store.ensure(discoveryPath(this.options.label));
+    const { store, label } = this.options;
+    try {
+      await store.create(discoveryPath(label), EMPTY, 'persistent');
+    } catch (error) {
+      if (isStoreError(error, 'no-node')) await store.ensure(discoveryPath(label));
+      else if (!isStoreError(error, 'node-exists')) throw error;
+    }
     this.parentMade = true;
   }
 

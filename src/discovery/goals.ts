@@ -1,5 +1,5 @@
 /** What shall be registered of a host's units, from what it shall run and what systemd and the checks say of it. Pure. */
-import type { DesiredUnit, Discovery, Health, Observed, ObservedUnit } from '../shared/model.ts';
+import type { Discovery, Health, Observed, ObservedUnit, RegistrableUnit } from '../shared/model.ts';
 import { toUnitName } from '../shared/names.ts';
 import type { Goal } from './entry.ts';
 import { type Registration, registrationId, registrationPath } from './registration.ts';
@@ -8,7 +8,7 @@ export interface GoalsInput {
   readonly host: string;
   /** Where others reach this host. */
   readonly address: string;
-  readonly desired: readonly DesiredUnit[];
+  readonly desired: readonly RegistrableUnit[];
   readonly observed: Observed;
 }
 
@@ -59,7 +59,7 @@ export function registrationGoals({ host, address, desired, observed }: GoalsInp
 }
 
 function goalOf(
-  desired: DesiredUnit,
+  desired: RegistrableUnit,
   { onlyHealthy }: Discovery,
   seen: ObservedUnit | undefined,
   register: (healthy: boolean) => Registration,
@@ -87,7 +87,7 @@ function settings({ port, role, info }: Discovery): Pick<Registration, 'port' | 
 }
 
 /** The host's name, with the instance where a host may have several; another service of the same label is told apart by its name. */
-function freeId(host: string, { unit, service }: DesiredUnit, taken: (id: string) => boolean): string | undefined {
+function freeId(host: string, { unit, service }: RegistrableUnit, taken: (id: string) => boolean): string | undefined {
   const single = unit === toUnitName(service);
   const key = unit.slice(service.length + 1, -'.service'.length);
   const candidates = single

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
-import type { DesiredUnit, Observed } from '../shared/model.ts';
+import type { Observed, RegistrableUnit } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
 import { Entry } from './entry.ts';
 import { registrationGoals } from './goals.ts';
@@ -17,7 +17,7 @@ export interface RegistrarOptions {
   readonly log: Logger;
   /** Where others reach this host. */
   readonly address: () => string;
-  /** What `isRegistered` answers for some unit has changed. */
+  /** What `isRegistered` or `mayBeFound` answers for some unit has changed. */
   readonly onChange?: () => void;
 }
 
@@ -26,6 +26,8 @@ export class Registrar {
   private readonly entries = new Map<string, Entry>();
   /** Unit that is to be registered → path of its znode. */
   private pathOf: ReadonlyMap<string, string> = new Map();
+  /** The same, with those that are not to be registered at the moment. */
+  private placeOf: ReadonlyMap<string, string> = new Map();
   private readonly told = new Set<string>();
   private readonly unsubscribe: () => void;
   /** Session in which the host's membership is confirmed. */
@@ -42,10 +44,11 @@ export class Registrar {
    * What is registered follows from these. Requests to ZooKeeper that need no closer look are sent before this returns:
    * whoever sees a report that is written afterwards finds the registration, too.
    */
-  update(desired: readonly DesiredUnit[], observed: Observed): void {
+  update(desired: readonly RegistrableUnit[], observed: Observed): void {
     if (this.closed) return;
     const { host, address, log } = this.options;
     const { places, problems } = registrationGoals({ host, address: address(), desired, observed });
+    this.placeOf = new Map([...places].map(([path, { unit }]) => [unit, path]));
     this.pathOf = new Map(
       [...places].flatMap(([path, { unit, goal }]) => (goal.kind === 'gone' ? [] : [[unit, path]])),
     );
@@ -78,6 +81,11 @@ export class Registrar {
   /** It is registered at the moment, in the present session. */
   isRegistered(unit: string): boolean {
     return this.entries.get(this.pathOf.get(unit) ?? '')?.registered ?? false;
+  }
+
+  /** Something of it may be registered, by an earlier process of ours, too. A unit that was never spoken of may be. */
+  mayBeFound(unit: string): boolean {
+    return !(this.entries.get(this.placeOf.get(unit) ?? '')?.gone ?? false);
   }
 
   /** How many of this host's units are registered at the moment. */

@@ -46,6 +46,8 @@ export interface DiffInput {
   readonly runOnce: ReadonlySet<string>;
   /** Units that run but are to be started anew, because their check asks for it. */
   readonly restart: ReadonlySet<string>;
+  /** Units that others find, or found a moment ago → when they may be stopped, if anything can wait, ms. */
+  readonly stopNotBefore: ReadonlyMap<string, number>;
   readonly starts: StartConditions;
 }
 
@@ -63,7 +65,9 @@ export interface Diff {
   readonly actions: readonly Action[];
   /** Desired units that are not started yet, and why, one sentence. */
   readonly waiting: ReadonlyMap<string, string>;
-  /** Earliest time at which a waiting unit may be started; undefined: nothing waits for time. */
+  /** Units that are stopped as soon as those that found them had time to leave. */
+  readonly parting: ReadonlySet<string>;
+  /** Earliest time at which a waiting unit may be started, or stopped; undefined: nothing waits for time. */
   readonly wakeAt: number | undefined;
   /** Units with `start` that wait for nothing but their turn, or are started in it. */
   readonly turnsWanted: ReadonlySet<string>;
@@ -91,8 +95,13 @@ export function diff(input: DiffInput): Diff {
   const actions: Action[] = [];
   const waiting = new Map<string, string>();
   const turnsWanted = new Set<string>();
+  const parting = new Set<string>();
   let wakeAt: number | undefined;
-  if (!input.desired) return { actions: input.isolated ? decideBlind(input) : actions, waiting, wakeAt, turnsWanted };
+  const wake = (at: number) => {
+    wakeAt = Math.min(wakeAt ?? at, at);
+  };
+  if (!input.desired)
+    return { actions: input.isolated ? decideBlind(input) : actions, waiting, parting, wakeAt, turnsWanted };
 
   const desired = new Map(input.desired.units.map((unit) => [unit.unit, unit]));
   for (const unit of concerned(input, desired)) {
@@ -100,25 +109,31 @@ export function diff(input: DiffInput): Diff {
     const wanted = desired.get(unit);
     const state = input.states.get(unit);
     const memory = input.memory.get(unit) ?? NO_MEMORY;
-    if (!wanted || wanted.withdrawn) {
-      const action = decideUnwanted(unit, state, memory, input.declared);
-      if (action) actions.push(action);
-      continue;
-    }
-    const cutOff = input.isolated && wanted.isolation === 'stop';
-    const due = cutOff
-      ? decideCutOff(unit, state)
-      : cleared(restarted(decideWanted(wanted, state, memory, input.now), wanted, state, input), input);
-    if (due.kind === 'start' && wanted.start) turnsWanted.add(unit);
-    const decision = inTurn(due, input);
-    if (decision.kind === 'wait') {
-      waiting.set(unit, decision.why);
-      if (decision.until !== undefined) wakeAt = Math.min(wakeAt ?? decision.until, decision.until);
-    } else if (decision.kind !== 'nothing') {
-      actions.push(decision);
+    const cutOff = input.isolated && wanted?.isolation === 'stop';
+    const due =
+      !wanted || wanted.withdrawn
+        ? decideUnwanted(unit, state, memory, input.declared)
+        : cutOff
+          ? decideCutOff(unit, state)
+          : cleared(restarted(decideWanted(wanted, state, memory, input.now), wanted, state, input), input);
+    if (due.kind === 'start' && wanted?.start) turnsWanted.add(unit);
+    const decision = inPeace(inTurn(due, input), input);
+    switch (decision.kind) {
+      case 'nothing':
+        break;
+      case 'wait':
+        waiting.set(unit, decision.why);
+        if (decision.until !== undefined) wake(decision.until);
+        break;
+      case 'part':
+        parting.add(unit);
+        wake(decision.until);
+        break;
+      default:
+        actions.push(decision);
     }
   }
-  return { actions, waiting, wakeAt, turnsWanted };
+  return { actions, waiting, parting, wakeAt, turnsWanted };
 }
 
 /** Cut off since before this process started: what is ours and may run once only is stopped, all else is left alone. */
@@ -141,7 +156,8 @@ function concerned(input: DiffInput, desired: ReadonlyMap<string, DesiredUnit>):
 type Decision =
   | Action
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'wait'; readonly why: string; readonly until?: number };
+  | { readonly kind: 'wait'; readonly why: string; readonly until?: number }
+  | { readonly kind: 'part'; readonly until: number };
 
 const NOTHING: Decision = { kind: 'nothing' };
 
@@ -191,6 +207,13 @@ function inTurn(decision: Decision, input: DiffInput): Decision {
   return ahead === undefined ? decision : { kind: 'wait', why: ahead };
 }
 
+/** Holds back a stop as long as others may still use what they found; not the stop of what may soon run elsewhere. */
+function inPeace(decision: Decision, input: DiffInput): Decision {
+  if (decision.kind !== 'stop' || decision.reason === 'isolated') return decision;
+  const until = input.stopNotBefore.get(decision.unit);
+  return until === undefined || until <= input.now ? decision : { kind: 'part', until };
+}
+
 /** Stops an unhealthy unit that is to be started anew, if nothing holds back that start. */
 function restarted(decision: Decision, wanted: DesiredUnit, state: UnitState | undefined, input: DiffInput): Decision {
   const { unit, isolation } = wanted;
@@ -222,9 +245,9 @@ function decideUnwanted(
   state: UnitState | undefined,
   memory: UnitMemory,
   declared: ReadonlySet<string>,
-): Action | undefined {
-  if (!memory.ours && !declared.has(unit)) return undefined;
-  if (!state) return undefined;
+): Decision {
+  if (!memory.ours && !declared.has(unit)) return NOTHING;
+  if (!state) return NOTHING;
   switch (state.active) {
     case 'active':
     case 'reloading':
@@ -232,10 +255,10 @@ function decideUnwanted(
       return { kind: 'stop', unit, reason: memory.ours ? 'not-placed' : 'started-by-hand' };
     case 'deactivating':
     case 'maintenance':
-      return undefined;
+      return NOTHING;
     case 'inactive':
     case 'failed':
-      return memory.ours ? { kind: 'forget', unit } : undefined;
+      return memory.ours ? { kind: 'forget', unit } : NOTHING;
     default:
       return exhausted(state.active);
   }

@@ -7,8 +7,9 @@ import { isDown } from '../shared/active-state.ts';
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { ActiveState, DesiredUnit, Observed, Version } from '../shared/model.ts';
+import type { ActiveState, DesiredUnit, Observed, RegistrableUnit, Version } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
+import { Departures } from './departures.ts';
 import { type Action, type Diff, diff, valuesKey } from './diff.ts';
 import { HealthWatch } from './health-watch.ts';
 import { Lease } from './lease.ts';
@@ -57,14 +58,18 @@ export interface ExecutorOptions {
   readonly turns: Turns;
   /** A unit of this host is registered for others to find; when that changes, `look` is called. */
   readonly isRegistered: (unit: string) => boolean;
-  /** Called with each report, and what it obeys, right before it is published; not while no order is known. */
-  readonly onReport: (report: Observed, desired: readonly DesiredUnit[]) => void;
+  /** Something of the unit may be registered; `look` is called when it is not any more. */
+  readonly mayBeFound: (unit: string) => boolean;
+  /** Called with each report, and the units that it is about, right before it is published; not while no order is known. */
+  readonly onReport: (report: Observed, units: readonly RegistrableUnit[]) => void;
 }
 
 const NONE: ReadonlySet<string> = new Set();
 /** Longest wait of a daemon that is being stopped for what systemd says of its units, where it does not know yet. */
 const LEARN_STATES_MS = 2_000;
 const LEARN_PAUSE_MS = 20;
+/** Between two looks of a daemon that is being stopped at what is still registered. */
+const PART_PAUSE_MS = 50;
 
 export class Executor {
   private readonly table: UnitTable;
@@ -81,6 +86,7 @@ export class Executor {
   private readonly health: HealthWatch;
 
   private readonly turns: TurnKeeper;
+  private readonly departures: Departures;
   /** What `after` with `same-host` needs. */
   private runningHere = NONE;
 
@@ -143,6 +149,8 @@ export class Executor {
     });
     this.health = new HealthWatch({ ...options, onChange: () => this.loop.trigger() });
     this.turns = new TurnKeeper(options);
+    const { mayBeFound, sessionTimeoutMs } = options;
+    this.departures = new Departures({ clock, mayBeFound, limitMs: sessionTimeoutMs });
     this.surveyor = new Survey(this.systemd, this.table, log);
     this.prestart = new Prestart(this.systemd, options.prestartFolder, host);
     this.jobs = new UnitJobs({
@@ -170,6 +178,7 @@ export class Executor {
       stopFailures: this.stopFailures,
       publisher: this.publisher,
       health: this.health,
+      departures: this.departures,
       metrics: options.metrics,
       events: options.events,
       onReport: options.onReport,
@@ -181,6 +190,7 @@ export class Executor {
     const remembered = await this.options.memory.load();
     this.savedApplied = remembered.applied;
     this.table.recall(remembered.units);
+    this.departures.recall(remembered.farewells);
     await this.prestart.clean();
     this.orders.open(this.options.store, remembered.applied, remembered.runOnce);
     this.loop.trigger();
@@ -240,12 +250,30 @@ export class Executor {
     const ours = [...this.table.ours().keys()].filter((unit) => which === 'all' || once.has(unit));
     // a start that was asked for a moment ago may not show in the state yet
     const running = ours.filter((unit) => this.mayBeUp(unit) || this.jobs.isBusy(unit));
-    await this.jobs.stopAll(running, signal);
+    // the report that this host leaves tells the rest
+    if (which === 'once-only') this.teller.register(new Set(running));
+    const begun = this.options.clock.now();
+    await this.jobs.stopAll(running, signal, (unit) => this.untilParted(unit, begun, signal));
     const left = ours.filter((unit) => once.has(unit) && this.mayBeUp(unit));
     // what could not be stopped stays ours: the next process stops it, or knows what it was started with
     for (const unit of ours) if (!this.mayBeUp(unit)) this.table.forgotten(unit);
     if (left.length === 0) this.lease.release();
     return left;
+  }
+
+  /** Until those that found the unit had time to leave, or it must be stopped now. */
+  private async untilParted(unit: string, begun: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.options;
+    while (this.mayBeUp(unit) && !signal.aborted && !this.atStake().has(unit)) {
+      const left = this.departures.leftWhenLeaving(unit, begun);
+      if (left === 0) return;
+      await delay(clock, Math.min(left, PART_PAUSE_MS), signal).catch(() => undefined);
+    }
+  }
+
+  /** Units that must not run here while they may run elsewhere: no stop of theirs waits. */
+  private atStake(): ReadonlySet<string> {
+    return this.lease.isolated ? this.heldOnce() : NONE;
   }
 
   /** A daemon that is stopped right after its start may not know yet what runs. */
@@ -327,7 +355,9 @@ export class Executor {
     this.hasLooked = this.surveyor.complete;
     this.stopFailures.look(this.table.states.values(), unseen, this.jobs.busy);
     this.health.follow(this.orders.desired?.units ?? [], this.table);
+    this.departures.follow(this.orders.desired?.units, (unit) => this.table.isOurs(unit));
     const decision = this.decide();
+    this.departures.asked(decision.parting);
     // without systemd nothing can be done, and what is known of it may be outdated
     if (this.systemd.connected) for (const action of decision.actions) this.dispatch(action);
     // a start saves what was accepted together with the unit, before systemd is asked: one write, not two in a row
@@ -358,7 +388,8 @@ export class Executor {
   private remembered(): Remembered {
     const { applied } = this.orders;
     this.savedApplied = applied;
-    return { applied, runOnce: this.heldOnce(), units: this.table.ours() };
+    const farewells = this.departures.remembered;
+    return { applied, runOnce: this.heldOnce(), units: this.table.ours(), farewells };
   }
 
   private decide(): Diff {
@@ -373,6 +404,7 @@ export class Executor {
       cleared: this.lease.cleared,
       runOnce: this.orders.runOnce,
       restart: this.health.due,
+      stopNotBefore: this.departures.notBefore(this.atStake()),
       starts: {
         turns: this.turns.states(this.orders.desired?.units ?? []),
         runningHere: this.runningHere,
@@ -388,9 +420,9 @@ export class Executor {
     this.jobs.dispatch(action);
   }
 
-  private tell({ waiting }: Diff): void {
+  private tell({ waiting, parting }: Diff): void {
     const doubt = this.doubt() ?? this.stale(waiting);
-    this.teller.tell({ waiting, leaving: this.leaving, doubt, complete: this.surveyor.complete });
+    this.teller.tell({ waiting, parting, leaving: this.leaving, doubt, complete: this.surveyor.complete });
   }
 
   /** Why the leader must write the order anew before units that come after others are started by it. */

@@ -1,6 +1,6 @@
 /**
  * What an executor must remember across its own restarts, in one small file: which units are ours, the prestart values
- * they were started with, and the newest (epoch, generation) it obeyed. Losing it loses no unit: running units that are
+ * they were started with, how those are registered that are not stopped at once, and the newest (epoch, generation) it obeyed. Losing it loses no unit: running units that are
  * desired here are adopted anyway.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -9,12 +9,17 @@ import * as z from 'zod';
 import type { Logger } from '../shared/log.ts';
 import type { Version } from '../shared/model.ts';
 import { isUnitName } from '../shared/names.ts';
+import { label, natural } from '../shared/payload-parts.ts';
+import type { Farewell } from './departures.ts';
 
 const schema = z.object({
   version: z.literal(1),
   applied: z.object({ epoch: z.int().min(0), generation: z.int().min(0) }),
   runOnce: z.array(z.string().refine(isUnitName)).default([]),
   units: z.record(z.string().refine(isUnitName), z.object({ startedWith: z.string().optional() })),
+  farewells: z
+    .record(z.string().refine(isUnitName), z.object({ service: z.string(), label, delayMs: natural }))
+    .default({}),
 });
 
 export interface Remembered {
@@ -23,6 +28,8 @@ export interface Remembered {
   readonly runOnce: ReadonlySet<string>;
   /** Units that are ours → values they were started with, if known. */
   readonly units: ReadonlyMap<string, string | undefined>;
+  /** Units that are stopped some time after their registration ended. */
+  readonly farewells: ReadonlyMap<string, Farewell>;
 }
 
 export interface MemoryFile {
@@ -32,7 +39,12 @@ export interface MemoryFile {
   save(remembered: Remembered): Promise<void>;
 }
 
-const EMPTY: Remembered = { applied: { epoch: 0, generation: 0 }, runOnce: new Set(), units: new Map() };
+const EMPTY: Remembered = {
+  applied: { epoch: 0, generation: 0 },
+  runOnce: new Set(),
+  units: new Map(),
+  farewells: new Map(),
+};
 
 /** Keeps the memory in `path`. */
 export function memoryFile(path: string, log: Logger): MemoryFile {
@@ -53,13 +65,15 @@ export function memoryFile(path: string, log: Logger): MemoryFile {
         return EMPTY;
       }
       const units = new Map(Object.entries(parsed.data.units).map(([unit, entry]) => [unit, entry.startedWith]));
-      return { applied: parsed.data.applied, runOnce: new Set(parsed.data.runOnce), units };
+      const { applied, runOnce, farewells } = parsed.data;
+      return { applied, runOnce: new Set(runOnce), units, farewells: new Map(Object.entries(farewells)) };
     },
     async save(remembered) {
       const units = Object.fromEntries([...remembered.units].map(([unit, startedWith]) => [unit, { startedWith }]));
       const temporary = `${path}.new`;
       const { applied, runOnce } = remembered;
-      const text = JSON.stringify({ version: 1, applied, runOnce: [...runOnce], units });
+      const farewells = Object.fromEntries(remembered.farewells);
+      const text = JSON.stringify({ version: 1, applied, runOnce: [...runOnce], units, farewells });
       const write = () => writeFile(temporary, text, { mode: 0o600 });
       // starts wait for this: the folder is made when it turns out to be missing, not looked for each time
       await write().catch(async () => {

@@ -1,5 +1,6 @@
 /** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
 import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
+import type { Departures } from './departures.ts';
 import type { ExecutorMetrics, ExecutorOptions } from './executor.ts';
 import type { HealthWatch } from './health-watch.ts';
 import type { Orders } from './orders.ts';
@@ -18,6 +19,7 @@ export interface TellerOptions {
   readonly stopFailures: StopFailures;
   readonly publisher: Publisher;
   readonly health: HealthWatch;
+  readonly departures: Departures;
   readonly metrics: ExecutorMetrics;
   readonly events: UnitEvents;
   /** As in `ExecutorOptions`. */
@@ -28,6 +30,8 @@ export interface TellerOptions {
 export interface Situation {
   /** Desired units that are not started yet, and why. */
   readonly waiting: ReadonlyMap<string, string>;
+  /** Units that are about to be stopped. */
+  readonly parting: ReadonlySet<string>;
   /** The daemon is stopping, and its units with it. */
   readonly leaving: boolean;
   /** Why the leader must write the order anew. */
@@ -35,6 +39,8 @@ export interface Situation {
   /** systemd has told everything once: before that there is nothing to report. */
   readonly complete: boolean;
 }
+
+const PARTING = 'it is not registered any more, and stopped when others had time to notice (deregistration_delay)';
 
 export class Teller {
   private latestReport: Observed | undefined;
@@ -46,8 +52,8 @@ export class Teller {
     return this.latestReport;
   }
 
-  tell({ waiting, leaving, doubt, complete }: Situation): void {
-    const { host, table, orders, jobs, stopFailures, publisher, events, onReport } = this.options;
+  tell({ waiting, parting, leaving, doubt, complete }: Situation): void {
+    const { host, table, orders, jobs, stopFailures, publisher, events } = this.options;
     const units = orders.desired?.units ?? [];
     const desired = new Set(units.map((unit) => unit.unit));
     this.count(desired);
@@ -61,17 +67,24 @@ export class Teller {
       declared: orders.declared,
       states: table.states,
       memory: table.memory,
-      waiting,
+      waiting: new Map([...waiting, ...[...parting].map((unit) => [unit, PARTING] as const)]),
       stopping: new Set([...jobs.stopping, ...stopFailures.undecided]),
       ending: this.ending(units, leaving),
       leaving,
       health: this.options.health.reported,
     });
     this.latestReport = now;
-    if (orders.desired) onReport(now, units);
+    this.register(new Set([...parting, ...jobs.stopping]));
     publisher.publish(now);
     for (const event of failureEvents(before, now, desired)) events.record(event);
     for (const event of healthEvents(before, now)) events.record(event);
+  }
+
+  /** Tells what shall be registered by the latest report; these units are about to be stopped, or are being stopped. */
+  register(stopping: ReadonlySet<string>): void {
+    const { orders, departures, onReport } = this.options;
+    if (!this.latestReport || !orders.desired) return;
+    onReport(this.latestReport, departures.registrable(orders.desired.units, stopping));
   }
 
   private count(desired: ReadonlySet<string>): void {

@@ -91,12 +91,13 @@ export class UnitJobs {
   }
 
   /**
-   * Stops these units, all at once; resolves when all are down or the signal is aborted. What is under way for one is
-   * not waited for: systemd replaces a start that hangs by the stop.
+   * Stops these units, each once `ready` has resolved for it; resolves when all are down or the signal is aborted. What is
+   * under way for one is not waited for: systemd replaces a start that hangs by the stop.
    */
-  async stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
+  async stopAll(units: readonly string[], signal: AbortSignal, ready: (unit: string) => Promise<void>): Promise<void> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     const all = units.map(async (unit) => {
+      await ready(unit);
       await this.stop(unit, 'leaving').catch((error: unknown) => this.complain(unit, error));
     });
     await Promise.race([Promise.all(all), aborted]);

@@ -45,6 +45,8 @@ export interface Discovery {
   readonly info?: Readonly<Record<string, string>>;
   /** Only while its check says that it is healthy; without a check, while it is active. */
   readonly onlyHealthy: boolean;
+  /** From the end of its registration to a stop that we decide, ms; more than 0. */
+  readonly deregistrationDelayMs?: number;
 }
 
 /** At most `atOnce` instances of the service are being started at any time in the whole cluster; each until it is so. */
@@ -242,6 +244,9 @@ export interface DesiredUnit extends Attachments {
   /** It is to go to another host, which gets it as soon as this one has stopped it. */
   readonly withdrawn?: boolean;
 }
+
+/** What counts of a unit where it is registered. */
+export type RegistrableUnit = Pick<DesiredUnit, 'unit' | 'service' | 'check' | 'discovery' | 'withdrawn'>;
 
 /** What one host shall run, as written by the leader to `desired/<host>`. */
 export interface Desired extends Version {

@@ -44,6 +44,7 @@ export const attachments = {
       role: z.string().optional(),
       info: texts.optional(),
       onlyHealthy: z.boolean(),
+      deregistrationDelayMs: natural.optional(),
     })
     .optional(),
   start: z.object({ atOnce: natural, until: z.enum(['active', 'healthy']), timeoutMs: natural }).optional(),

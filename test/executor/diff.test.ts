@@ -49,6 +49,8 @@ interface Situation {
   readonly isolated?: boolean;
   readonly cleared?: boolean;
   readonly restart?: boolean;
+  /** Of its stop. */
+  readonly notBefore?: number;
   readonly starts?: Partial<StartConditions>;
 }
 
@@ -66,6 +68,7 @@ function input(situation: Situation): DiffInput {
     cleared: new Set(situation.cleared ? [UNIT] : []),
     runOnce: new Set(),
     restart: new Set(situation.restart ? [UNIT] : []),
+    stopNotBefore: new Map(situation.notBefore === undefined ? [] : [[UNIT, situation.notBefore]]),
     starts: { ...NO_ORDER, ...situation.starts },
   };
 }
@@ -451,6 +454,9 @@ describe('whatever the input', () => {
     cleared: fc.uniqueArray(unit).map((units) => new Set(units)),
     runOnce: fc.uniqueArray(unit).map((units) => new Set(units)),
     restart: fc.uniqueArray(unit).map((units) => new Set(units)),
+    stopNotBefore: fc
+      .dictionary(unit, fc.constantFrom(NOW - 1, NOW, NOW + 1, NOW + 500))
+      .map((times) => new Map(Object.entries(times))),
     starts: conditions,
   });
 
@@ -515,6 +521,23 @@ describe('whatever the input', () => {
     );
   });
 
+  it('stops no unit before its time unless the host is cut off, and does all else as if there were no such time', () => {
+    fc.assert(
+      fc.property(anInput, (each) => {
+        const { actions, parting, ...rest } = diff(each);
+        const free = diff({ ...each, stopNotBefore: new Map() });
+        const isEarly = ({ unit }: { unit: string }) => (each.stopNotBefore.get(unit) ?? NOW) > NOW;
+        const held = free.actions.filter(
+          (action) => action.kind === 'stop' && action.reason !== 'isolated' && isEarly(action),
+        );
+        expect(actions).toEqual(free.actions.filter((action) => !held.includes(action)));
+        expect([...parting]).toEqual(held.map(({ unit }) => unit));
+        expect([rest.waiting, rest.turnsWanted]).toEqual([free.waiting, free.turnsWanted]);
+        for (const { unit } of held) expect(rest.wakeAt).toBeLessThanOrEqual(each.stopNotBefore.get(unit) ?? 0);
+      }),
+    );
+  });
+
   it('does but for starts the same whatever is to be started first, and starts no more because of it', () => {
     fc.assert(
       fc.property(anInput, (each) => {
@@ -544,6 +567,39 @@ describe('whatever the input', () => {
         expect(starts.filter((unit) => !turnsWanted.has(unit))).toEqual([]);
       }),
     );
+  });
+});
+
+describe('a unit that others find', () => {
+  const others = memory({ ours: true, ran: true });
+  const changed = memory({ ours: true, ran: true, startedWith: '{"c":["w9"]}' });
+  const stops: readonly (readonly [string, Situation])[] = [
+    ['is not placed here any more', { desired: desired(), memory: others }],
+    ['is withdrawn', { desired: desired({ ...wanted(UNIT), withdrawn: true }), memory: others }],
+    ['has other values', { desired: desired(wanted(UNIT, prestart('w2'))), memory: changed }],
+    ['is unhealthy', { restart: true, memory: others }],
+    ['was started by hand', { desired: desired(), memory: NO_MEMORY }],
+  ];
+  const running = state('active');
+  const full = (situation: Situation) => diff(input({ ...situation, state: running }));
+
+  it.each(stops)('and %s is stopped when its time has come, and not before', (_what, situation) => {
+    const { actions, parting, wakeAt, waiting } = full({ ...situation, notBefore: NOW + 1 });
+    expect([actions, [...parting], wakeAt, waiting.size]).toEqual([[], [UNIT], NOW + 1, 0]);
+    const due = full({ ...situation, notBefore: NOW });
+    expect([due.actions.map(({ kind }) => kind), due.parting.size]).toEqual([['stop'], 0]);
+  });
+
+  it('is stopped at once on a host that is cut off, where it may run once only', () => {
+    const once = desired({ ...wanted(UNIT), isolation: 'stop' });
+    expect(decide({ desired: once, state: running, memory: others, isolated: true, notBefore: NOW + 1 })).toBe(
+      'stop isolated',
+    );
+  });
+
+  it('and is to run on is left alone', () => {
+    const { actions, parting } = full({ memory: others, notBefore: NOW + 1 });
+    expect([actions, parting.size]).toEqual([[], 0]);
   });
 });
 

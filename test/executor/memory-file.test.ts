@@ -23,14 +23,27 @@ const SOME: Remembered = {
     ['a.service', '{"c":["w1"]}'],
     ['b@1.service', undefined],
   ]),
+  farewells: new Map([['a.service', { service: 'a', label: 'web', delayMs: 5_000 }]]),
 };
-const NOTHING: Remembered = { applied: { epoch: 0, generation: 0 }, runOnce: new Set(), units: new Map() };
+const NOTHING: Remembered = {
+  applied: { epoch: 0, generation: 0 },
+  runOnce: new Set(),
+  units: new Map(),
+  farewells: new Map(),
+};
 
 describe('the memory of an executor', () => {
   it('is what was saved last', async () => {
     await memoryFile(path, log).save(NOTHING);
     await memoryFile(path, log).save(SOME);
     expect(await memoryFile(path, log).load()).toEqual(SOME);
+  });
+
+  it('of a daemon before knows of no units that part from others', async () => {
+    await memoryFile(path, log).save(SOME);
+    const { farewells: _, ...earlier } = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify(earlier));
+    expect(await memoryFile(path, log).load()).toEqual({ ...SOME, farewells: new Map() });
   });
 
   it('is empty where there is no file', async () => {
@@ -44,6 +57,7 @@ describe('the memory of an executor', () => {
     '{"version":2}',
     '{"version":1,"applied":{"epoch":-1,"generation":0},"units":{}}',
     '{"version":1,"applied":{"epoch":1,"generation":0},"units":{"../a":{}}}',
+    '{"version":1,"applied":{"epoch":1,"generation":0},"units":{},"farewells":{"a.service":{"service":"a","label":"../a","delayMs":1}}}',
     '[]',
   ])('is empty, and says so, when the file reads %j', async (text) => {
     await memoryFile(path, log).save(SOME);

@@ -28,7 +28,12 @@ export function specOf(...services: readonly Service[]): Spec {
 
 /** What survives a daemon's process on its host. */
 export class FakeMemory implements MemoryFile {
-  remembered: Remembered = { applied: { epoch: 0, generation: 0 }, runOnce: new Set(), units: new Map() };
+  remembered: Remembered = {
+    applied: { epoch: 0, generation: 0 },
+    runOnce: new Set(),
+    units: new Map(),
+    farewells: new Map(),
+  };
 
   async load(): Promise<Remembered> {
     return this.remembered;

@@ -1,7 +1,8 @@
-/** An executor whose units need no turn to be started: it is always theirs. */
+/** An executor whose units need no turn to be started, it is always theirs, and none of which is found by others. */
 import type { ExecutorOptions } from '../../src/executor/executor.ts';
 
-export const NO_ORDER: Pick<ExecutorOptions, 'turns' | 'isRegistered'> = {
+export const NO_ORDER: Pick<ExecutorOptions, 'turns' | 'isRegistered' | 'mayBeFound'> = {
   turns: { want: () => {}, state: () => ({ kind: 'has' }) },
   isRegistered: () => true,
+  mayBeFound: () => false,
 };

@@ -7,8 +7,10 @@ import { MAX_INFO_BYTES } from '../payload-parts.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { readPort } from './scalars.ts';
-import { boolean, leaf, map, text, texts } from './values.ts';
+import { boolean, duration, leaf, map, text, texts } from './values.ts';
 
+/** A stop that takes longer is a host that nobody can update. */
+const MAX_DEREGISTRATION_DELAY_MS = 60 * 60_000;
 export const LABEL_RULE = 'a letter or a digit, then letters, digits and _ . -, at most 100 characters';
 
 export const discoveryShape = z.strictObject(
@@ -18,8 +20,9 @@ export const discoveryShape = z.strictObject(
     role: text('one word, such as primary').nullish(),
     info: texts('names and texts').nullish(),
     only_healthy: boolean.nullish(),
+    deregistration_delay: duration(0, MAX_DEREGISTRATION_DELAY_MS).nullish(),
   },
-  map('settings: label, port, role, info, only_healthy; {} for the defaults'),
+  map('settings: label, port, role, info, only_healthy, deregistration_delay; {} for the defaults'),
 );
 export type RawDiscovery = z.infer<typeof discoveryShape>;
 
@@ -56,6 +59,8 @@ export function readDiscovery(
     ...(role !== undefined && { role }),
     ...(Object.keys(info).length > 0 && { info }),
     onlyHealthy: raw.only_healthy ?? true,
+    // none is written as none: the digest of a file stays as it was
+    ...(raw.deregistration_delay && { deregistrationDelayMs: raw.deregistration_delay }),
   };
 }
 

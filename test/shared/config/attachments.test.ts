@@ -128,16 +128,19 @@ describe('a command', () => {
 describe('discovery', () => {
   test('of nothing but the key registers under the name of the service', () => {
     expect(service('discovery: {}').discovery).toEqual({ label: 'a', onlyHealthy: true });
+    expect(service('discovery: {deregistration_delay: 0}').discovery).toEqual({ label: 'a', onlyHealthy: true });
   });
 
   test('may say all of it', () => {
-    const keys = "label: db.main, port: 5432, role: primary, info: {version: 010, 'a b': ''}, only_healthy: no";
+    const keys =
+      "label: db.main, port: 5432, role: primary, info: {version: 010, 'a b': ''}, only_healthy: no, deregistration_delay: 1.5m";
     expect(service(`check: {exec: x}, discovery: {${keys}}`).discovery).toEqual({
       label: 'db.main',
       port: 5432,
       role: 'primary',
       info: { version: '010', 'a b': '' },
       onlyHealthy: false,
+      deregistrationDelayMs: 90_000,
     });
   });
 });
@@ -336,6 +339,16 @@ const ROWS: readonly (readonly [name: string, keys: string, ...expected: string[
   ['a role of two words', 'discovery: {role: a b}', `41: discovery.role is "a b", which cannot be a role: ${LABEL}`],
   ['information that is a text', 'discovery: {info: a}', '41: discovery.info is a; write a map of names and texts'],
   ['information in lists', 'discovery: {info: {a: [b]}}', '45: discovery.info.a is a list; write a text'],
+  [
+    'a stop that is put off for a day',
+    'discovery: {deregistration_delay: 1d}',
+    '57: discovery.deregistration_delay is 1d; write seconds (0.5) or 500ms, 4s, 1m, 2h, from 0s to 60m',
+  ],
+  [
+    'a stop that is put off for too long',
+    'discovery: {deregistration_delay: 61m}',
+    '57: discovery.deregistration_delay is 61m; write seconds (0.5) or 500ms, 4s, 1m, 2h, from 0s to 60m',
+  ],
   [
     'information a little too large',
     `discovery: {info: {a: ${'x'.repeat(65_536 - 7)}}}`,
