@@ -5,7 +5,7 @@ import { bundle } from './bundle.mjs';
 import { root, setUp } from './setup.mjs';
 
 setUp();
-await bundle('test/examples/main.ts', 'dist/example.mjs');
+await bundle('test/examples/main.ts', 'dist/example.mjs', { external: ['esbuild'] });
 const example = spawn(process.execPath, [join(root, 'dist/example.mjs'), ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',

@@ -9,7 +9,10 @@ import { runProgram, untilInterrupted } from '../harness/program.ts';
 export type RunExample = (stop: AbortSignal, print: (line: string) => void) => Promise<void>;
 
 /** Name → the module that plays it; only the one that is asked for is loaded. */
-const EXAMPLES: Readonly<Record<string, () => Promise<{ readonly run: RunExample }>>> = {};
+const EXAMPLES: Readonly<Record<string, () => Promise<{ readonly run: RunExample }>>> = {
+  mosquitto: () => import('./mosquitto.ts'),
+  nodes: () => import('./nodes.ts'),
+};
 
 async function main(argv: readonly string[]): Promise<number> {
   const [name = '', ...rest] = argv;
