@@ -73,6 +73,7 @@ const PURE = [
   'discovery/hook-view.ts',
   'discovery/select.ts',
   'discovery/server-text.ts',
+  'discovery/template-budget.ts',
   'discovery/template-data.ts',
   'discovery/template-helpers.ts',
   'executor/accept.ts',

@@ -4,8 +4,8 @@
  */
 import { type Helper, HelperError, positionOf } from './template-helpers.ts';
 
-/** Rounds of `each`, and tenths of what helpers are given in lists: some 0.5 s. */
-export const MAX_STEPS = 500_000;
+/** Rounds of `each`, and tenths of what helpers are given in lists: some 0.2 s. */
+export const MAX_STEPS = 200_000;
 const ELEMENTS_A_STEP = 10;
 
 /** The block of a helper: renders it for one value. */

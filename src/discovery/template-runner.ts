@@ -42,8 +42,10 @@ export interface TemplateRunnerOptions {
 const TICK_MS = 15_000;
 /** What changes at once, as when a host dies with all that is registered there, is read within so many ms. */
 const GATHER_MS = 5;
+/** A rendering that failed is followed by a rest so many times as long. */
+const REST_AFTER_FAILURE = 20;
 /** A template may have so many bytes. */
-const MAX_SOURCE_BYTES = 1024 * 1024;
+export const MAX_SOURCE_BYTES = 1024 * 1024;
 
 export class TemplateRunner {
   private readonly abort = new AbortController();
@@ -101,7 +103,11 @@ export class TemplateRunner {
     const facts = data();
     if (facts === undefined || this.abort.signal.aborted) return;
     const rendered = source.ok ? await renderTemplate(template.source, source.text, facts) : source;
-    if (!rendered.ok) return this.failed(rendered.problem, false);
+    if (!rendered.ok) {
+      // what fails after much work must not do it again at each change
+      this.restMs = Math.max(this.restMs, REST_AFTER_FAILURE * (clock.now() - begun));
+      return this.failed(rendered.problem, false);
+    }
     const applied = await this.file.apply(rendered.text);
     if (this.abort.signal.aborted) return;
     switch (applied.kind) {
