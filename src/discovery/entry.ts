@@ -30,8 +30,8 @@ export interface EntryOptions {
   /** Whether anything may be written in the present session. */
   readonly mayWrite: () => boolean;
   /**
-   * Whether the entry of another session is that of an earlier process of ours; undefined: nobody can read it. `had`: it
-   * took the place of what this very entry had registered.
+   * Whether an entry is that of an earlier process of ours; undefined: nobody can read it. `had`: it took the place of
+   * what this very process had registered.
    */
   readonly isOurs: (found: Registration | undefined, had: boolean) => boolean;
   /** It is registered, or what is registered is another value, or it is `gone`. */
@@ -47,6 +47,8 @@ interface Written {
 const RETRY_MS = 1_000;
 const TICK_MS = 60_000;
 const EMPTY = Buffer.alloc(0);
+/** An ephemeral may outlive its session by that session's timeout: nobody goes through many in that time. */
+const SESSIONS_KEPT = 4;
 
 export class Entry {
   private goal: Goal = { kind: 'gone' };
@@ -57,8 +59,8 @@ export class Entry {
   private doubt = true;
   /** What is there was seen to be other than what was written. */
   private suspect = false;
-  /** In this session something of ours was there. */
-  private had: string | undefined;
+  /** The last sessions in which something of ours was there, the newest first. */
+  private had: readonly string[] = [];
   private parentMade = false;
   /** That it is gone was told since its goal has changed. */
   private saidGone = false;
@@ -159,10 +161,10 @@ export class Entry {
 
   private async write(data: Buffer, session: string, inherited: boolean): Promise<void> {
     this.writing = data;
-    if (!(await this.writeAtOnce(data)) && !(await this.claim(data, session))) return;
+    if (!(await this.writeAtOnce(data)) && !(await this.claim(data))) return;
     this.written = { session, data, inherited };
     this.options.onWritten?.();
-    this.had = session;
+    if (!this.had.includes(session)) this.had = [session, ...this.had].slice(0, SESSIONS_KEPT);
     this.doubt = false;
     this.watch ??= this.options.store.watch(this.path, (node) => this.onSeen(node));
   }
@@ -188,9 +190,9 @@ export class Entry {
     }
   }
 
-  private async claim(data: Buffer, session: string): Promise<boolean> {
+  private async claim(data: Buffer): Promise<boolean> {
     await this.makeParent();
-    const claim = await claimEphemeral(this.options.store, this.path, data, (node) => this.isOurs(node, session));
+    const claim = await claimEphemeral(this.options.store, this.path, data, (node) => this.isOurs(node));
     if (claim.kind === 'claimed') return true;
     this.written = undefined;
     this.doubt = false;
@@ -207,7 +209,7 @@ export class Entry {
     if (this.doubt) {
       // the label is made before it is needed: what is registered later takes one request
       const [found] = await Promise.all([this.options.store.get(this.path), this.makeParent()]);
-      if (found) await this.removeNow();
+      if (found && (found.owner === session || this.isOurs(found))) await this.removeNow();
     } else if (this.written) await this.removeNow();
     this.written = undefined;
     this.doubt = false;
@@ -224,11 +226,13 @@ export class Entry {
   /** What an earlier process of ours left here. */
   private async earlier(session: string): Promise<Znode | undefined> {
     const node = await this.options.store.get(this.path);
-    return node && node.owner !== session && decoded(node) && this.isOurs(node, session) ? node : undefined;
+    return node && node.owner !== session && decoded(node) && this.isOurs(node) ? node : undefined;
   }
 
-  private isOurs(node: Znode, session: string): boolean {
-    return this.options.isOurs(decoded(node), this.had === session);
+  /** Of another session than the present one. */
+  private isOurs(node: Znode): boolean {
+    if (node.owner !== undefined && this.had.includes(node.owner)) return true;
+    return this.options.isOurs(decoded(node), this.had.length > 0);
   }
 
   private async makeParent(): Promise<void> {

@@ -30,4 +30,4 @@ export const intentPath = (host: string): string => `${HOSTS}/${host}`;
 export const MAX_DATA_BYTES = MAX_PAYLOAD_BYTES - 1024;
 
 /** Parents that must exist before anything else is written. */
-export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS, HISTORY] as const;
+export const PARENTS = [ELECTION, MEMBERS, DESIRED, OBSERVED, HOSTS, HISTORY, DISCOVERY] as const;

@@ -124,6 +124,31 @@ describe('a watcher', () => {
     expect(new Set(owners)).toEqual(new Set([sessionOf(second)]));
   });
 
+  it.each([
+    ['healthy', { ok: true }],
+    ['unhealthy', SICK],
+  ] as const)('that stands by, %s, stands by in its next session, too', async (_, firstSees) => {
+    const [first, second, other] = [await connect(), await connect(), await connect()];
+    let sees: ProbeResult = { ok: true };
+    watch(first, async () => sees);
+    await clock.advance(2_000);
+    watch(second);
+    await clock.advance(2_000);
+    const owners: (string | undefined)[] = [];
+    other.watch(PATH, (node) => void owners.push(node?.owner));
+    sees = firstSees;
+    for (let ended = 0; ended < 3; ended++) {
+      const before = sessionOf(first);
+      ensemble.expire(before ?? '');
+      await clock.until('another session', () => sessionOf(first) !== undefined && sessionOf(first) !== before);
+      await clock.advance(3_000);
+    }
+    expect(new Set(owners)).toEqual(new Set([sessionOf(second)]));
+    await clock.finish('the end of the second', second.close());
+    await clock.advance(3_000);
+    expect(owner()).toBe(firstSees.ok ? sessionOf(first) : undefined);
+  });
+
   it('ends the startup lease of its id at the first success, and no other one', async () => {
     const store = await connect();
     const options = { store, clock, host: 'w1', acquireTimeoutMs: 1_000, leaseTimeoutMs: 60_000 };

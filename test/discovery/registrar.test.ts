@@ -114,6 +114,13 @@ describe('a unit with discovery', () => {
     },
   );
 
+  it('is there for whoever sees what this session writes next, though it is the first of its label', async () => {
+    await by('the parent', operator.ensure('/discovery'));
+    registrar.update([desire('web.service')], report(seen('web.service')));
+    await by('a report', store.create('/report', Buffer.alloc(0), 'ephemeral'));
+    expect(places()).toEqual(['web/w1']);
+  });
+
   it('disappears when it is not desired any more, is withdrawn, or the daemon leaves', async () => {
     const up = report(seen('web.service'));
     for (const [desired, observed] of [
