@@ -10,6 +10,7 @@ import { HookPrograms } from './executor/hook-programs.ts';
 import { memoryFile } from './executor/memory-file.ts';
 import { connectSystemd } from './executor/systemd/connect.ts';
 import { endingOf } from './executor/systemd/ending.ts';
+import { TemplatePrograms } from './executor/template-programs.ts';
 import { reloadRunning } from './executor/unit-reload.ts';
 import { listen } from './http/listen.ts';
 import { Metrics } from './http/metrics.ts';
@@ -85,6 +86,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   const isStale = () => clusterSpec !== undefined && clusterSpec !== config.specDigest;
 
   let programs: HookPrograms | undefined;
+  let templatePrograms: TemplatePrograms | undefined;
   let reloadUnit: ReturnType<typeof reloadRunning> | undefined;
   const agent = new Agent({
     host: host.name,
@@ -96,6 +98,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       const systemd = connectSystemd({ ...systemdAt, clock, log, events });
       reloadUnit = reloadRunning(systemd);
       programs = new HookPrograms(systemd, join(initial.stateDir, 'hooks'));
+      templatePrograms = new TemplatePrograms(systemd, join(initial.stateDir, 'template-programs'));
       return systemd;
     },
     memory: memoryFile(join(initial.stateDir, 'units.json'), log),
@@ -110,10 +113,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
       return { address, url: `http://${address}:${config.http.port}`, labels: config.host.labels, software };
     },
     onJoined: () => {
-      if (!hasJoined) {
-        void startHooks();
-        templates.start();
-      }
+      if (!hasJoined) void startHooks();
       hasJoined = true;
       readyIfAll();
     },
@@ -142,6 +142,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     clock,
     log,
     folder: join(initial.stateDir, 'templates'),
+    run: async (program) =>
+      (await templatePrograms?.run(program)) ?? { kind: 'failed', why: 'there is no systemd yet' },
     reloadUnit: async (unit, signal) => (reloadUnit ? await reloadUnit(unit, signal) : 'there is no systemd yet'),
     onWritten: () => metrics.templateWritten(),
   });
@@ -151,7 +153,10 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   };
 
   const readyIfAll = () => {
-    if (hasJoined && executor.systemdConnected) markReady();
+    if (!hasJoined || !executor.systemdConnected) return;
+    // what checks and reloads needs systemd
+    templates.start();
+    markReady();
   };
   const specWatch = store.watch(SPEC, (node) => {
     const decoded = node && decodeSpecRecord(node.data, node.path);
@@ -197,6 +202,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
         log.error(`${config.file} was not taken over: the configuration stays as it was`);
         return;
       }
+      for (const warning of parsed.warnings) log.warn(renderProblem(config.file, warning));
       for (const part of changedFixedParts(config, parsed.config))
         log.warn(`${config.file}: \`${part}\` has changed and takes effect when the daemon is restarted`);
       config = parsed.config;

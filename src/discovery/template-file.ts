@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { digestOf } from '../shared/digest.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Command, Template } from '../shared/model.ts';
-import { type CommandResult, type RunOptions, runCommand } from '../shared/run-command.ts';
+import { type CommandResult, runCommand } from '../shared/run-command.ts';
 
 export interface TemplateFileOptions {
   readonly template: Template;
@@ -17,8 +17,19 @@ export interface TemplateFileOptions {
   /** Reloads a unit that runs, and starts none; answers what went wrong. */
   readonly reloadUnit: (unit: string, signal: AbortSignal) => Promise<string | undefined>;
   readonly signal: AbortSignal;
-  /** How `check` and the like are run; default: really. */
-  readonly run?: typeof runCommand;
+  /** Runs a program to its end, within its limits. Never rejects. */
+  readonly run: (program: TemplateProgram) => Promise<CommandResult>;
+}
+
+/** What checks a file, or is told of it. */
+export interface TemplateProgram {
+  /** Letters and digits, another for each destination. */
+  readonly name: string;
+  readonly description: string;
+  readonly argv: Command;
+  readonly timeoutMs: number;
+  readonly maxOutputBytes: number;
+  readonly signal: AbortSignal;
 }
 
 /** What was done. `problem`: one sentence; the file is as it was, unless `written`. */
@@ -38,16 +49,16 @@ interface Ids {
 }
 
 export class TemplateFile {
+  /** What the destination is called where no path can be. */
+  private readonly name: string;
   private readonly mark: string;
   private ids: Ids | undefined;
 
   constructor(private readonly options: TemplateFileOptions) {
-    this.mark = join(
-      options.folder,
-      digestOf(options.template.destination)
-        .replace(/^sha256:/, '')
-        .slice(0, 32),
-    );
+    this.name = digestOf(options.template.destination)
+      .replace(/^sha256:/, '')
+      .slice(0, 32);
+    this.mark = join(options.folder, this.name);
   }
 
   /** Never rejects. One call at a time. */
@@ -118,7 +129,7 @@ export class TemplateFile {
   private async check(file: string): Promise<string | undefined> {
     const { check } = this.options.template;
     if (!check) return undefined;
-    const fault = faultOf(await this.run(filled(check, file), CHECK_MS));
+    const fault = faultOf(await this.run('Check', filled(check, file), CHECK_MS));
     return fault === undefined ? undefined : `the check ${check.join(' ')} ${fault}`;
   }
 
@@ -132,7 +143,7 @@ export class TemplateFile {
         return why === undefined ? undefined : `${reload.unit} was not reloaded: ${why}`;
       }
       case 'exec': {
-        const fault = faultOf(await this.run(reload.command, RELOAD_MS));
+        const fault = faultOf(await this.run('Reload', reload.command, RELOAD_MS));
         return fault === undefined ? undefined : `the reload ${reload.command.join(' ')} ${fault}`;
       }
       default:
@@ -150,15 +161,18 @@ export class TemplateFile {
 
   /** A line of passwd(5) or group(5), wherever this machine has its users from. */
   private async entryOf(database: 'passwd' | 'group', name: string): Promise<readonly string[]> {
-    const result = await this.run(['getent', database, name], LOOKUP_MS);
+    const { signal } = this.options;
+    const command: Command = ['getent', database, name];
+    const result = await runCommand(command, { timeoutMs: LOOKUP_MS, signal, maxOutputBytes: MAX_OUTPUT_BYTES });
     const fields = result.kind === 'exited' && result.code === 0 ? (result.output.split('\n')[0] ?? '').split(':') : [];
     if (/^\d+$/.test(fields[2] ?? '') && (database === 'group' || /^\d+$/.test(fields[3] ?? ''))) return fields;
     throw new Error(`there is no ${database === 'passwd' ? 'user' : 'group'} ${name} on this host`);
   }
 
-  private run(command: Command, timeoutMs: number): Promise<CommandResult> {
-    const options: RunOptions = { timeoutMs, signal: this.options.signal, maxOutputBytes: MAX_OUTPUT_BYTES };
-    return (this.options.run ?? runCommand)(command, options);
+  private run(what: string, argv: Command, timeoutMs: number): Promise<CommandResult> {
+    const { template, signal, run } = this.options;
+    const description = `${what} of the template ${template.source}`;
+    return run({ name: this.name, description, argv, timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal });
   }
 }
 

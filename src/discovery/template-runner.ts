@@ -29,7 +29,7 @@ export interface TemplateRunnerOptions {
   readonly log: Logger;
   readonly folder: string;
   readonly reloadUnit: TemplateFileOptions['reloadUnit'];
-  readonly run?: TemplateFileOptions['run'];
+  readonly run: TemplateFileOptions['run'];
   /** Undefined: nothing may be touched now. */
   readonly data: () => TemplateData | undefined;
   /** A file was written. */
@@ -60,7 +60,7 @@ export class TemplateRunner {
   constructor(private readonly options: TemplateRunnerOptions) {
     const { template, clock, log, folder, reloadUnit, run } = options;
     this.current = { destination: template.destination, state: 'waiting' };
-    this.file = new TemplateFile({ template, folder, reloadUnit, signal: this.abort.signal, ...(run && { run }) });
+    this.file = new TemplateFile({ template, folder, reloadUnit, run, signal: this.abort.signal });
     this.loop = new Loop({
       name: `template ${template.source}`,
       clock,

@@ -48,7 +48,7 @@ export type JobOutcome =
   | { readonly kind: 'deadline' }
   | { readonly kind: 'disconnected' };
 
-/** A one-shot transient service: a prestart script, or a hook's program. */
+/** A one-shot transient service: a prestart script, or the program of a hook or a template. */
 export interface TransientCommand {
   readonly unit: string;
   readonly description: string;
@@ -59,10 +59,17 @@ export interface TransientCommand {
   readonly environment: Readonly<Record<string, string>>;
   /** Absolute path of the file that is its standard input; default: it has none. */
   readonly inputFile?: string;
+  /** Absolute path of a file that gets what it prints on either stream; default: the journal. */
+  readonly outputFile?: string;
   /** Fields that each line of its output has in the journal. */
   readonly journalFields?: Readonly<Record<string, string>>;
-  /** What it may take at most; default: what systemd gives any service. */
-  readonly limits?: { readonly tasks: number; readonly memoryBytes: number; readonly cpuWeight: number };
+  /** What it may take at most; default: what systemd gives any service. `fileBytes`: of each file that it writes. */
+  readonly limits?: {
+    readonly tasks: number;
+    readonly memoryBytes: number;
+    readonly cpuWeight: number;
+    readonly fileBytes?: number;
+  };
 }
 
 /**

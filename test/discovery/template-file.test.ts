@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TemplateFile } from '../../src/discovery/template-file.ts';
 import type { Template } from '../../src/shared/model.ts';
+import { runCommand } from '../../src/shared/run-command.ts';
 
 let folder: string;
 let destination: string;
@@ -28,6 +29,7 @@ function file(more: Partial<Template> = {}): TemplateFile {
       reloaded.push(`${unit} with ${await readFile(destination, 'utf8')}`);
       return refusal;
     },
+    run: ({ argv, ...options }) => runCommand(argv, options),
     signal: ending.signal,
   });
 }

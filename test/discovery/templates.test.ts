@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeHolder, encodeWaiter, holderPath, waiterPrefix } from '../../src/discovery/lease.ts';
 import { encodeRegistration, registrationPath } from '../../src/discovery/registration.ts';
+import type { TemplateProgram } from '../../src/discovery/template-file.ts';
 import { renderTemplate } from '../../src/discovery/template-render.ts';
 import { Templates } from '../../src/discovery/templates.ts';
 import type { Template } from '../../src/shared/model.ts';
 import { encodeDesired, encodeMember, encodeSpecRecord } from '../../src/shared/payloads.ts';
-import type { CommandResult, RunOptions } from '../../src/shared/run-command.ts';
+import type { CommandResult } from '../../src/shared/run-command.ts';
 import {
   DESIRED,
   DISCOVERY,
@@ -47,7 +48,7 @@ let refusal: string | undefined;
 let checked: string[];
 let written: number;
 /** How a check ends; default: well, after 20 ms. */
-let endOf: (content: string, options: RunOptions) => Promise<CommandResult>;
+let endOf: (content: string, options: TemplateProgram) => Promise<CommandResult>;
 
 // it is loaded at the first rendering, which takes real time
 beforeAll(async () => {
@@ -111,10 +112,10 @@ async function boot(...declared: readonly Template[]): Promise<void> {
       reloaded.push(`${unit}: ${await read()}`);
       return refusal;
     },
-    run: async ([, path = ''], options) => {
-      const content = await readFile(path, 'utf8');
+    run: async (program) => {
+      const content = await readFile(program.argv[1] ?? '', 'utf8');
       checked.push(content);
-      return await endOf(content, options);
+      return await endOf(content, program);
     },
     onWritten: () => {
       written += 1;

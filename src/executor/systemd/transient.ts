@@ -31,9 +31,11 @@ export function transientUnit(command: TransientCommand): unknown[] {
   return [command.unit, 'fail', properties, []];
 }
 
-function optionalProperties({ inputFile, journalFields, limits }: TransientCommand): unknown[] {
+function optionalProperties({ inputFile, outputFile, journalFields, limits }: TransientCommand): unknown[] {
   const properties: unknown[] = [];
   if (inputFile !== undefined) properties.push(['StandardInputFile', variant('s', inputFile)]);
+  // the other stream goes where this one does, unless it is told otherwise
+  if (outputFile !== undefined) properties.push(['StandardOutputFile', variant('s', outputFile)]);
   if (journalFields !== undefined) {
     const fields = Object.entries(journalFields).map(([name, value]) => [...Buffer.from(`${name}=${value}`)]);
     properties.push(['LogExtraFields', variant('aay', fields)]);
@@ -42,6 +44,7 @@ function optionalProperties({ inputFile, journalFields, limits }: TransientComma
     properties.push(['TasksMax', variant('t', BigInt(limits.tasks))]);
     properties.push(['MemoryMax', variant('t', BigInt(limits.memoryBytes))]);
     properties.push(['CPUWeight', variant('t', BigInt(limits.cpuWeight))]);
+    if (limits.fileBytes !== undefined) properties.push(['LimitFSIZE', variant('t', BigInt(limits.fileBytes))]);
   }
   return properties;
 }
