@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import type { DrainOptions, IntentOptions } from './cli/host-intent.ts';
 import type { HostsOptions } from './cli/hosts.ts';
 import type { PickOptions } from './cli/pick.ts';
+import type { RebalanceOptions } from './cli/rebalance.ts';
 import { toWatchText, type WatchFlags } from './cli/watch-flags.ts';
 import { messageOf } from './shared/error-text.ts';
 
@@ -205,6 +206,19 @@ hostCommand('uncordon', 'let a drained or cordoned host take part again (exit 1:
     exitWith(await uncordon(options.config, host, options));
   },
 );
+
+command(
+  'rebalance',
+  'say what would have to move for an even load, as hosts that joined late stay empty otherwise (exit 2: something); with --yes move it',
+)
+  .option('--yes', 'do it, one move after the other, each when the one before is up', false)
+  .option('--service <name>', 'move only instances of this service')
+  .option('--at-once <number>', 'so many moves under way at once, each of another service (default: 1)')
+  .option('--wait <duration>', 'how long each move may take (default: 10m)')
+  .action(async (options: Common & RebalanceOptions) => {
+    const { rebalanceCommand } = await import('./cli/rebalance.ts');
+    exitWith(await rebalanceCommand(options.config, options));
+  });
 
 command('ensemble', "show each ZooKeeper server's role (exit 1: no quorum)").action(async (options: Common) => {
   const { ensemble } = await import('./cli/ensemble.ts');

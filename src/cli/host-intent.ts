@@ -145,7 +145,7 @@ function leavingUnits(before: Snapshot, host: string, { intent }: IntentOutcome)
   const intents = new Map(before.intents).set(host, intent);
   const { spec } = before.spec;
   const everywhere = new Set(spec.services.flatMap((each) => (each.type === 'global' ? unitsOf(each) : [])));
-  return planChange(spec, { ...before, intents }, []).changes.flatMap((each): Leaving[] => {
+  return planChange(spec, { ...before, intents }, [], Date.now()).changes.flatMap((each): Leaving[] => {
     if (each.kind === 'move' && each.from === host) return [{ unit: each.unit, to: each.to }];
     if (each.kind !== 'stop' || each.host !== host) return [];
     const why = everywhere.has(each.unit) ? 'each host has its own' : 'no other host takes it';

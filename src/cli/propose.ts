@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { objection, type Plan, type PlannedChange, planChange, stopsTooMuch } from '../leader/plan.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
 import { describeOutcome, proposeSpec } from '../shared/spec-store.ts';
+import { describeNotes } from './leader-notes.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface PlanOptions {
@@ -16,7 +17,7 @@ const CHANGES = 2;
 
 /** Prints what the file would change; answers 0 for nothing, 2 for changes, 1 for a bad file or an unknown host, 3 as all commands. */
 export async function plan(file: string, options: PlanOptions): Promise<number> {
-  const config = await readConfig(file);
+  const config = await readConfig(file, { warn: true });
   if (!config) return EXIT.no;
   return withStore(config, async (store) => {
     const snapshot = await readSnapshot(store);
@@ -27,8 +28,9 @@ export async function plan(file: string, options: PlanOptions): Promise<number> 
       );
       return EXIT.no;
     }
-    const planned = planChange(config.spec, snapshot, options.without);
-    process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : render(planned));
+    const planned = planChange(config.spec, snapshot, options.without, Date.now());
+    const waits = describeNotes(snapshot);
+    process.stdout.write(options.json ? `${JSON.stringify({ ...planned, waits })}\n` : render(planned, waits));
     return planned.changes.length === 0 ? EXIT.ok : CHANGES;
   });
 }
@@ -38,7 +40,7 @@ export async function apply(
   file: string,
   options: { readonly json: boolean; readonly force: boolean },
 ): Promise<number> {
-  const config = await readConfig(file);
+  const config = await readConfig(file, { warn: true });
   if (!config) return EXIT.usage;
   return withStore(config, async (store) => {
     const { spec, specDigest: digest } = config;
@@ -53,8 +55,8 @@ export async function apply(
   });
 }
 
-function render(planned: Plan): string {
-  const lines = planned.changes.map(describe);
+function render(planned: Plan, waits: readonly string[]): string {
+  const lines = [...waits, ...planned.changes.map(describe)];
   for (const { unit, wanted, placed, why } of planned.unplaced) {
     const reasons = why.map(({ reason, hosts }) => `${reason} on ${hosts} host(s)`).join(', ');
     lines.push(`unplaced  ${unit}: ${placed} of ${wanted} placed; ${reasons}`);

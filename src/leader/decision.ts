@@ -42,6 +42,12 @@ export function placeAll({ spec, hosts, written, observed, braking, now }: Decis
   return { placement, input: asked, relocation, stays: describeStays(relocation, placement) };
 }
 
+/** Of `placeAll`, but nothing is placed where nothing may move for its health. */
+export function stayingUnhealthy(given: DecisionInput): Relocation['spent'] {
+  const relocation = relocations(given);
+  return relocation.leave.size === 0 ? relocation.spent : placeAll(given).stays;
+}
+
 export interface Decision {
   readonly placement: Placement;
   readonly stays: Relocation['spent'];

@@ -5,14 +5,14 @@
 import type { DesiredUnit, Spec } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
-import { hostViews, leavingMembers, placedOn, runningOn } from './inputs.ts';
-import { place } from './place.ts';
+import { type DecisionInput, placeAll } from './decision.ts';
+import { hostViews, leavingMembers, placedOn } from './inputs.ts';
 import type { Placement, Unplaced } from './placement.ts';
 import { changedAttachments, renderUnits, sameValues } from './render.ts';
 import { describeCause, describeWhy } from './why.ts';
 
 /** What is read of the cluster for a plan. */
-export type PlanSources = Pick<Snapshot, 'members' | 'observed' | 'intents' | 'desired'>;
+export type PlanSources = Pick<Snapshot, 'members' | 'observed' | 'intents' | 'desired' | 'notes'>;
 
 export type PlannedChange =
   | { readonly kind: 'start'; readonly unit: string; readonly host: string; readonly why: string }
@@ -33,22 +33,39 @@ export interface Plan {
   readonly stopped: number;
 }
 
-/** What would change if `spec` were the cluster's, and the hosts `without` gone. */
-export function planChange(spec: Spec, sources: PlanSources, without: readonly string[]): Plan {
+/**
+ * What the leader decides from, as far as ZooKeeper tells, if the hosts `without` were gone. `now`: ms since 1970; undefined:
+ * that checks fail is left out of account.
+ */
+export function decisionInput(
+  spec: Spec,
+  sources: PlanSources,
+  without: readonly string[],
+  now: number | undefined,
+): DecisionInput {
   const gone = new Set(without);
   const members = [...sources.members.keys()].filter((host) => !gone.has(host));
   const live = new Set(members);
   const observed = new Map([...sources.observed].filter(([host]) => live.has(host)));
   const leaving = leavingMembers(sources.members);
-  const nobody = new Set<string>();
-  const views = { members, observed, intents: sources.intents, leaving, joining: nobody, held: nobody };
+  const joining = new Set(sources.notes?.joining);
+  const held = new Set(sources.notes?.held.filter((host) => !sources.members.has(host) && !gone.has(host)));
+  const hosts = hostViews({ members, observed, intents: sources.intents, leaving, joining, held });
+  const braking = now === undefined || (sources.notes?.brake ?? false);
+  return { spec, hosts, written: sources.desired, observed, braking, now: now ?? 0 };
+}
+
+/** What would change if `spec` were the cluster's, and the hosts `without` gone. `now` as for `decisionInput`. */
+export function planChange(spec: Spec, sources: PlanSources, without: readonly string[], now?: number): Plan {
+  const given = decisionInput(spec, sources, without, now);
+  const { placement } = placeAll(given);
   const previous = placedOn(sources.desired);
-  const placement = place({ spec, hosts: hostViews(views), previous, running: runningOn(observed) });
+  const members = [...sources.members.keys()].filter((host) => !without.includes(host));
   const rendered = renderUnits(placement, spec, members);
   const changes = [...departures(placement), ...arrivals(placement, previous), ...changesInPlace(rendered, sources)];
   const hostOf = (change: PlannedChange) => (change.kind === 'move' ? change.from : change.host);
   changes.sort((a, b) => compare(a.unit, b.unit) || compare(hostOf(a), hostOf(b)) || compare(a.kind, b.kind));
-  return { changes, unplaced: placement.unplaced, ...countStopped(rendered, spec, sources) };
+  return { changes, unplaced: placement.unplaced, ...countStopped(rendered, spec, sources, placement) };
 }
 
 function departures(placement: Placement): PlannedChange[] {
@@ -97,14 +114,20 @@ function isRestarted({ prestart: old }: DesiredUnit, { prestart }: DesiredUnit):
 
 /**
  * Of the instances that run as desired on hosts that are live, those that would not be desired there any more. A service
- * that says `enabled: false` is meant to stop: only what stops without a word is counted.
+ * that says `enabled: false` is meant to stop, and what is unhealthy moves whatever the spec: only the others are counted.
  */
 function countStopped(
   rendered: ReadonlyMap<string, readonly DesiredUnit[]>,
   spec: Spec,
   sources: PlanSources,
+  { moves }: Placement,
 ): Pick<Plan, 'running' | 'stopped'> {
   const disabled = new Set(spec.services.flatMap((service) => (service.enabled ? [] : [service.name])));
+  const unhealthy = new Set(
+    moves.flatMap(({ unit, from, because }) =>
+      because.kind === 'excluded' && because.reason === 'unhealthy' ? [`${unit} ${from}`] : [],
+    ),
+  );
   let running = 0;
   let stopped = 0;
   for (const host of sources.members.keys()) {
@@ -114,7 +137,7 @@ function countStopped(
     for (const { unit, service } of sources.desired.get(host)?.units ?? []) {
       if (!active.has(unit)) continue;
       running += 1;
-      if (!stays.has(unit) && !disabled.has(service)) stopped += 1;
+      if (!stays.has(unit) && !disabled.has(service) && !unhealthy.has(`${unit} ${host}`)) stopped += 1;
     }
   }
   return { running, stopped };

@@ -24,6 +24,8 @@ export interface Rebalance {
   readonly moves: readonly AskedMove[];
   readonly before: Spread;
   readonly after: Spread;
+  /** Instances that stay and are restarted all the same, as their prestart script names the hosts of what moves; sorted. */
+  readonly restarts: readonly { readonly unit: string; readonly host: string }[];
 }
 
 /** `placement` must be what was computed from `input`; `only`: move no instance of another service. */
@@ -42,8 +44,22 @@ export function rebalance(input: PlacementInput, placement: Placement, only?: st
   const ordered = makeInOrder(direct, difference(start, end, pieces));
   const before = spreadOf(start, hosts);
   // where exclusive templates stand in each other's way, only the chains themselves are known to be possible
-  if (findChain(direct, pieces, hosts).length > 0) return { moves: chained, before, after: spreadOf(end, hosts) };
-  return { moves: ordered, before, after: spreadOf(direct, hosts) };
+  const asPlanned =
+    findChain(direct, pieces, hosts).length > 0 ? { moves: chained, board: end } : { moves: ordered, board: direct };
+  const { moves, board } = asPlanned;
+  return { moves, before, after: spreadOf(board, hosts), restarts: restartsOf(moves, input.spec, placement) };
+}
+
+function restartsOf(moves: readonly AskedMove[], { services }: Spec, { units }: Placement): Rebalance['restarts'] {
+  const moved = new Set(moves.map(({ unit }) => unit));
+  const leaves = new Set(moves.map(({ unit, from }) => `${unit} ${from}`));
+  const named = (prestart: string) => references(prestart).some((reference) => moved.has(toUnitName(reference)));
+  const restarting = new Set(services.flatMap(({ name, prestart = '' }) => (named(prestart) ? [name] : [])));
+  return [...units.values()].flatMap(({ unit, service, instances }) =>
+    restarting.has(service)
+      ? instances.flatMap(({ host }) => (leaves.has(`${unit} ${host}`) ? [] : [{ unit, host }]))
+      : [],
+  );
 }
 
 function spreadOf(board: Board, hosts: readonly string[]): Spread {

@@ -1,6 +1,6 @@
 /** One reading of the whole cluster from ZooKeeper, for commands that look and go. */
 import { findLeader } from './find-leader.ts';
-import type { Desired, HostIntent, Member, Observed, SpecRecord } from './model.ts';
+import type { Desired, HostIntent, LeaderNotes, Member, Observed, SpecRecord } from './model.ts';
 import {
   type Decoded,
   decodeDesired,
@@ -9,8 +9,9 @@ import {
   decodeObserved,
   decodeSpecRecord,
 } from './payloads.ts';
+import { decodeNotes } from './rebalance.ts';
 import type { Store } from './store.ts';
-import { DESIRED, HOSTS, MEMBERS, OBSERVED, SPEC } from './znodes.ts';
+import { DESIRED, HOSTS, LEADER, MEMBERS, OBSERVED, SPEC } from './znodes.ts';
 
 export interface Snapshot {
   readonly leader: string | undefined;
@@ -20,6 +21,8 @@ export interface Snapshot {
   readonly desired: ReadonlyMap<string, Desired>;
   readonly observed: ReadonlyMap<string, Observed>;
   readonly intents: ReadonlyMap<string, HostIntent>;
+  /** Of the present leader; undefined: it has told nothing yet. */
+  readonly notes?: LeaderNotes;
   /** Znodes that cannot be read, one sentence each. */
   readonly problems: readonly string[];
 }
@@ -27,15 +30,17 @@ export interface Snapshot {
 /** Rejects with a StoreError when ZooKeeper does not answer. */
 export async function readSnapshot(store: Store): Promise<Snapshot> {
   const problems: string[] = [];
-  const [leader, spec, members, desired, observed, intents] = await Promise.all([
+  const [leader, notes, spec, members, desired, observed, intents] = await Promise.all([
     findLeader(store),
+    readOne(store, LEADER, decodeNotes, problems),
     readOne(store, SPEC, decodeSpecRecord, problems),
     readAll(store, MEMBERS, decodeMember, problems),
     readAll(store, DESIRED, decodeDesired, problems),
     readAll(store, OBSERVED, decodeObserved, problems),
     readAll(store, HOSTS, decodeHostIntent, problems),
   ]);
-  return { leader: leader?.host, epoch: leader?.epoch, spec, members, desired, observed, intents, problems };
+  const known = { leader: leader?.host, epoch: leader?.epoch, spec, members, desired, observed, intents, problems };
+  return notes !== undefined && notes.epoch === leader?.epoch ? { ...known, notes } : known;
 }
 
 type Decode<T> = (data: Buffer, path: string) => Decoded<T>;

@@ -1,0 +1,73 @@
+/** A host that joins late stays empty until somebody asks for an even load; then no more moves than that takes. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeOnHosts } from '../harness/requirements.ts';
+import { service, sleeping } from '../harness/units.ts';
+import { until } from '../harness/until.ts';
+import { Cluster, DEADLINE_MS } from './cluster.ts';
+
+const SERVICES = ['a', 'b', 'c', 'd'].map((name) => `{name: ${name}, count: 1}`);
+const UNITS = [...['a', 'b', 'c', 'd'].map((name) => `${name}.service`), 'once.service', 'agent.service'];
+
+describeOnHosts('three hosts of which one joined late', () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    const units = Object.fromEntries(UNITS.map((name) => [name, sleeping]));
+    cluster = await Cluster.start({
+      hosts: 3,
+      daemons: 2,
+      // a unit that takes its time to start is waited for; one that may run once only is handed over
+      units: { ...units, 'once.service': service('ExecStartPre=sleep 0.5\nExecStart=sleep infinity') },
+      services: [...SERVICES, '{name: once, count: 2, isolation: stop}', '{name: agent, type: global}'],
+    });
+    await cluster.untilCounts({
+      ...Object.fromEntries(UNITS.map((name) => [name, 1])),
+      'once.service': 2,
+      'agent.service': 2,
+    });
+  });
+  afterAll(() => cluster?.destroy());
+
+  const command = (...words: string[]) => cluster.lab.host('w1').sh('servicewatcher', ...words);
+
+  it('get an even load when it is asked for, and what need not move runs on', async () => {
+    await cluster.deploy(cluster.lab.host('w3'));
+    await cluster.untilCounts({ 'agent.service': 3 });
+    const before = await cluster.pids(...UNITS);
+    expect(
+      Object.keys(before).filter((key) => key.startsWith('w3 ')),
+      'sticky',
+    ).toEqual(['w3 agent.service']);
+
+    // 2 × 4 and 1: it is asked for again as long as the host has just joined
+    const shown = await until(
+      async () => {
+        const answer = await command('rebalance');
+        return answer.code === 2 && answer;
+      },
+      { deadlineMs: DEADLINE_MS, what: 'something to move' },
+    );
+    expect(shown.stdout).toMatch(/2 move\(s\): hosts have 1 to 4 instance\(s\) each now, 3 then\n$/);
+    expect(await cluster.pids(...UNITS), 'it was only shown').toEqual(before);
+
+    const { code, stdout, stderr } = await command('rebalance', '--yes', '--json');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { made, end } = JSON.parse(stdout);
+    expect({ moves: made.length, end }).toEqual({ moves: 2, end: 'done' });
+
+    const after = await cluster.pids(...UNITS);
+    const moved = new Set(made.map(({ unit, from }: { unit: string; from: string }) => `${from} ${unit}`));
+    const kept = Object.fromEntries(Object.entries(before).filter(([key]) => !moved.has(key)));
+    expect(after, 'what need not move runs on, in the same process').toMatchObject(kept);
+    const loads = ['w1', 'w2', 'w3'].map(
+      (name) => Object.keys(after).filter((key) => key.startsWith(`${name} `)).length,
+    );
+    expect(loads).toEqual([3, 3, 3]);
+
+    const again = await command('rebalance', '--yes');
+    expect(again).toMatchObject({ code: 0, stdout: 'nothing to move: hosts have 3 instance(s) each\n' });
+    expect(await cluster.pids(...UNITS)).toEqual(after);
+    expect((await command('events', '--service', made[0].unit)).stdout).toMatch(
+      /moved .*to even out the load, as asked for on w1/,
+    );
+  });
+});
