@@ -18,7 +18,7 @@ export interface Count {
   /** First receptions, of all clients together. */
   readonly received: number;
   readonly missing: number;
-  /** Those of the missing that were sent while whoever misses them had a broker. */
+  /** Those of the missing whose receiver had a broker all the time from their sending until they were confirmed. */
   readonly lost: number;
   /** Receptions after the first. */
   readonly repeated: number;
@@ -70,18 +70,16 @@ export function gapsOf(ledger: Ledger): Gap[] {
 
 /** Counts the messages that were sent at `from` or later, and before `to`. */
 export function count(ledger: Ledger, from = -Infinity, to = Infinity, gaps: readonly Gap[] = []): Count {
-  const messages = new Map<string, number>();
-  let confirmed = 0;
+  const messages = new Map<string, { readonly sent: number; confirmed: number }>();
   for (const [client, lines] of ledger) {
-    const mine = new Set<number>();
     for (const line of lines) {
-      if (line.kind === 'sent' && line.at >= from && line.at < to) {
-        mine.add(line.number);
-        messages.set(`${client} ${line.number}`, line.at);
-      }
-      if (line.kind === 'confirmed' && mine.has(line.number)) confirmed++;
+      if (line.kind === 'sent' && line.at >= from && line.at < to)
+        messages.set(`${client} ${line.number}`, { sent: line.at, confirmed: Infinity });
+      const message = line.kind === 'confirmed' && messages.get(`${client} ${line.number}`);
+      if (message) message.confirmed = line.at;
     }
   }
+  const confirmed = [...messages.values()].filter((message) => message.confirmed < Infinity).length;
   let received = 0;
   let repeated = 0;
   let missing = 0;
@@ -97,10 +95,10 @@ export function count(ledger: Ledger, from = -Infinity, to = Infinity, gaps: rea
       seen.add(message);
     }
     received += seen.size;
-    for (const [message, at] of messages) {
-      if (seen.has(message)) continue;
+    for (const [name, message] of messages) {
+      if (seen.has(name)) continue;
       missing++;
-      if (!own.some((gap) => at >= gap.from && at < gap.to)) lost++;
+      if (!own.some((gap) => message.confirmed >= gap.from && message.sent < gap.to)) lost++;
     }
   }
   return { sent: messages.size, confirmed, received, missing, lost, repeated };
