@@ -15,7 +15,7 @@ import type { Goal, Row } from './row.ts';
 import { summarise } from './statistics.ts';
 
 const SOURCE = '/etc/servicewatcher/load.tpl';
-const RENDERED = '/run/load.list';
+const RENDERED = '/etc/load.list';
 const TEMPLATE = '{{#each services}}{{id}} {{address}}:{{port}}\n{{/each}}end\n';
 /** What every host renders, to be written below `services:`. */
 export const FOLLOWING = `templates:\n  - {source: ${SOURCE}, destination: ${RENDERED}}\n`;

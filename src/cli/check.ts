@@ -1,9 +1,10 @@
 /** `servicewatcher check FILE`: says whether a configuration file, and the templates that it names, are right, without touching anything. */
-import { type Config, type ParsedConfig, renderProblem } from '../shared/config/config.ts';
+import { type Config, type ParsedConfig, renderProblem, renderWarning } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
+import { escapeControl } from '../shared/log.ts';
 import type { Service } from '../shared/model.ts';
 import { unitsOf } from '../shared/names.ts';
-import { checkTemplates, type TemplateFindings } from './check-templates.ts';
+import { checkTemplates, type TemplateFindings, type TemplateProblem } from './check-templates.ts';
 
 /** Where text goes: `process.stdout` is one. */
 export interface TextSink {
@@ -29,14 +30,19 @@ export async function check(file: string, options: CheckOptions = {}): Promise<0
   const isRight = parsed.ok && templates.problems.length === 0;
   if (json) stdout.write(`${JSON.stringify(toJson(file, parsed, templates), null, 2)}\n`);
   else if (parsed.ok) {
-    for (const warning of parsed.warnings) stderr.write(`${renderProblem(file, warning)} (warning)\n`);
-    for (const warning of templates.warnings) stderr.write(`${renderProblem(warning.file, warning)} (warning)\n`);
-    for (const problem of templates.problems) stderr.write(`${renderProblem(problem.file, problem)}\n`);
+    for (const warning of parsed.warnings) stderr.write(`${renderWarning(file, warning)}\n`);
+    for (const warning of templates.warnings) stderr.write(`${told(warning)} (warning)\n`);
+    for (const problem of templates.problems) stderr.write(`${told(problem)}\n`);
     if (isRight) stdout.write(summary(parsed.config));
   } else {
     for (const problem of parsed.problems) stderr.write(`${renderProblem(file, problem)}\n`);
   }
   return isRight ? 0 : 2;
+}
+
+/** A template may be any file, and hold anything. */
+function told(problem: TemplateProblem): string {
+  return escapeControl(renderProblem(problem.file, problem));
 }
 
 function summary(config: Config): string {

@@ -5,7 +5,7 @@ import { readSource } from '../discovery/template-runner.ts';
 import { TemplateFacts } from '../discovery/template-sources.ts';
 import { delay, systemClock } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
-import { createLogger } from '../shared/log.ts';
+import { createLogger, escapeControl } from '../shared/log.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface RenderOptions {
@@ -55,6 +55,6 @@ export async function render(config: string, file: string, { json, out }: Render
 }
 
 function fail(problem: string): number {
-  process.stderr.write(`${problem}\n`);
+  process.stderr.write(`${escapeControl(problem)}\n`);
   return EXIT.no;
 }

@@ -224,7 +224,7 @@ function said(output: string): string {
 
 function wordsOf(error: unknown, destination: string): string {
   if (codeOf(error) === 'EROFS')
-    return `${destination} may not be written by the daemon: add its folder to ReadWritePaths= (systemctl edit servicewatcher)`;
+    return `${destination} may not be written by the daemon: allow its folder with ReadWritePaths= (systemctl edit servicewatcher, then restart it)`;
   return `${destination} could not be written: ${messageOf(error)}`;
 }
 

@@ -168,7 +168,7 @@ describe('the templates of a file', () => {
 
   test('are wrong with file, line and column when they cannot be parsed or ask for what does not exist, each once', async () => {
     const bad = await fileWith('bad.tpl', 'a\n{{#each members}}\n{{/if}}\n');
-    const unknown = await fileWith('unknown.tpl', 'a\n\n {{nosuch host}}');
+    const unknown = await fileWith('unknown.tpl', 'a\n\n {{nosuch\u001b host}}');
     const good = await fileWith('good.tpl', '{{#each members}}{{host}}{{/each}}');
     const file = await withTemplates(
       '',
@@ -181,7 +181,7 @@ describe('the templates of a file', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err.trimEnd().split('\n')).toEqual([
       expect.stringMatching(/bad\.tpl:2:\d+: each doesn't match if$/),
-      expect.stringMatching(/unknown\.tpl:3:2: there is no helper nosuch; there are /),
+      expect.stringMatching(/unknown\.tpl:3:2: there is no helper nosuch\\x1b; there are /),
     ]);
     expect(JSON.parse((await run(file, true)).out)).toMatchObject({
       ok: false,
