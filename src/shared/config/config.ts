@@ -77,6 +77,11 @@ export function renderProblem(file: string, problem: ConfigProblem): string {
   return `${place}: ${problem.message}`;
 }
 
+/** A warning for the terminal: it looks like a problem, and says that it is none. */
+export function renderWarning(file: string, warning: ConfigProblem): string {
+  return `${renderProblem(file, warning)} (warning)`;
+}
+
 /** Order of problems: by line, then by column. */
 export function byPosition(a: ConfigProblem, b: ConfigProblem): number {
   return a.line - b.line || a.column - b.column;
