@@ -1,6 +1,6 @@
 /** A short ZooKeeper session for one-shot commands: connect, do one thing, leave. */
 import { systemClock } from '../shared/clock.ts';
-import { type Config, renderProblem } from '../shared/config/config.ts';
+import { type Config, renderProblem, renderWarning } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
@@ -16,10 +16,13 @@ const DIAGNOSIS_DEADLINE_MS = 1_000;
 /** The daemon's own server, when `zookeeper.quorum` is `embedded`. */
 export const EMBEDDED_SERVER = '127.0.0.1:2181';
 
-/** Reads the configuration; prints its problems and answers undefined when it is bad. */
-export async function readConfig(file: string): Promise<Config | undefined> {
+/** Reads the configuration; prints its problems and answers undefined when it is bad. `warn`: prints its warnings, too. */
+export async function readConfig(file: string, { warn = false } = {}): Promise<Config | undefined> {
   const parsed = await loadConfig(file);
-  if (parsed.ok) return parsed.config;
+  if (parsed.ok) {
+    if (warn) for (const warning of parsed.warnings) process.stderr.write(`${renderWarning(file, warning)}\n`);
+    return parsed.config;
+  }
   for (const problem of parsed.problems) process.stderr.write(`${renderProblem(file, problem)}\n`);
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** Checks what services wait for: that it is declared, can ever run, and does not wait for them in turn. */
-import type { Service } from '../model.ts';
 import { unitsOf } from '../names.ts';
+import { whyNowhere } from '../runs-nowhere.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { suggestion } from './nearest.ts';
@@ -23,8 +23,11 @@ export function checkAfter(
       const other = known.get(name);
       if (seen.has(name)) findings.problem(path, `after names ${quote(name)} twice; keep one of them`);
       else if (other === undefined && !broken.has(name)) findings.problem(path, unknownService(name, declared));
-      else if (other !== undefined && service.enabled && !runs(other)) {
-        findings.warning(path, `${name} runs nowhere as the file stands, so ${service.name} waits before its start`);
+      const isFirst = service.enabled && !seen.has(name);
+      const nowhere = other !== undefined && isFirst ? whyNowhere(other) : undefined;
+      if (nowhere !== undefined) {
+        const until = `${service.name} is not started until that changes, or ${name} is left out here`;
+        findings.warning(path, `${name} runs nowhere as the file stands, as ${nowhere}: ${until}`);
       }
       seen.add(name);
     }
@@ -54,19 +57,6 @@ function unknownService(name: string, declared: readonly DeclaredService[]): str
   }
   const names = declared.map(({ service }) => service.name);
   return `after names ${quote(name)}, which no service of the file is called; ${suggestion(name, names)}`;
-}
-
-/** It is to run somewhere. */
-export function runs(service: Service): boolean {
-  if (!service.enabled) return false;
-  switch (service.type) {
-    case 'global':
-      return true;
-    case 'shared':
-      return service.count > 0;
-    case 'multi':
-      return Object.values(service.instances).some((count) => count > 0);
-  }
 }
 
 /** `a waits for b waits for a`, without the middle of a long one. */

@@ -4,7 +4,7 @@
  * run does no harm but that nobody is told.
  */
 import type { Hook, HookEvent, Service } from '../model.ts';
-import { runs } from './after.ts';
+import { whyNowhere } from '../runs-nowhere.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { nearest } from './nearest.ts';
@@ -35,12 +35,12 @@ export function warnOfIdleFilter(hook: Hook, services: readonly Service[], path:
       );
   }
   const named = services.find(({ name }) => name === filter.service);
-  if (named && !runs(named))
+  if (named && whyNowhere(named) !== undefined)
     warn('service', `${named.name} runs nowhere as the file stands: nothing matches this filter`);
   if (named) warnOfService(named, hook, warn);
   else if (filter.label !== undefined) warnOfLabel(filter.label, hook, services, warn);
   const placed = services.find(({ name }) => name === on.service);
-  if (placed && !runs(placed))
+  if (placed && whyNowhere(placed) !== undefined)
     findings.warning(
       [...path, 'hosts', 'service'],
       `${placed.name} runs nowhere as the file stands, so no host runs this hook`,

@@ -179,11 +179,12 @@ describe('a start order', () => {
       ),
     ).toEqual(
       [
-        [31, 'b'],
-        [34, 'c'],
-        [37, 'd'],
+        [31, 'b', 'its count is 0'],
+        [34, 'c', 'it is disabled'],
+        [37, 'd', 'it has no instances'],
       ].map(
-        ([column, name]) => `c.yml:3:${column}: ${name} runs nowhere as the file stands, so a waits before its start`,
+        ([column, name, why]) =>
+          `c.yml:3:${column}: ${name} runs nowhere as the file stands, as ${why}: a is not started until that changes, or ${name} is left out here`,
       ),
     );
   });
