@@ -105,11 +105,14 @@ const PURE = [
   'leader/verify.ts',
   'leader/why.ts',
   'cli/cluster-status.ts',
+  'cli/leader-notes.ts',
+  'cli/dead-ends.ts',
   'shared/active-state.ts',
   'shared/isolation-timing.ts',
   'shared/model.ts',
   'shared/names.ts',
   'shared/prestart-text.ts',
+  'shared/runs-nowhere.ts',
   'shared/version.ts',
 ];
 const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)\//.test(file);
