@@ -4,7 +4,8 @@ import { isLeaseId } from '../discovery/lease.ts';
 import { systemClock } from '../shared/clock.ts';
 import { readDuration } from '../shared/config/scalars.ts';
 import { escapeControl } from '../shared/log.ts';
-import { isHostName, isLabel } from '../shared/names.ts';
+import { isHostName } from '../shared/names.ts';
+import { labelFault, shown } from './label-option.ts';
 import { describeHolder } from './lease-lines.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
@@ -30,7 +31,7 @@ export async function acquireLeaseCommand(file: string, options: AcquireLeaseOpt
     ...leaseFaults(options),
     acquireTimeoutMs === undefined && durationFault('--acquire-timeout', options.acquireTimeout),
     !leaseTimeoutMs && durationFault('--lease-timeout', options.leaseTimeout),
-    address !== undefined && !isAddress(address) && `--host-ip: ${JSON.stringify(address)} is no address`,
+    address !== undefined && !isAddress(address) && `--host-ip: ${shown(address)} is no address`,
   ].filter((fault) => typeof fault === 'string');
   for (const fault of faults) process.stderr.write(`${fault}\n`);
   if (faults.length > 0 || acquireTimeoutMs === undefined || leaseTimeoutMs === undefined) return EXIT.usage;
@@ -84,18 +85,15 @@ const acquiredWords = {
 
 /** What is wrong with the names that both commands take, one sentence each. */
 export function leaseFaults({ label, serviceId }: Pick<AcquireLeaseOptions, 'label' | 'serviceId'>): string[] {
-  const faults: string[] = [];
-  if (!isLabel(label))
-    faults.push(
-      `--label: ${JSON.stringify(label)} is no label: 1 to 100 letters, digits and _ . - are, beginning with a letter or digit`,
-    );
-  if (!isLeaseId(serviceId))
-    faults.push(`--service-id: ${JSON.stringify(serviceId)} is no id: 1 to 200 printable ASCII characters are`);
-  return faults;
+  const faults = [
+    labelFault(label),
+    !isLeaseId(serviceId) && `--service-id: ${shown(serviceId)} is no id: 1 to 200 printable ASCII characters are`,
+  ];
+  return faults.filter((fault) => typeof fault === 'string');
 }
 
 function durationFault(option: string, text: string): string {
-  return `${option}: ${JSON.stringify(text)} is no duration: 500ms, 4s, 1m, 2h or a number of seconds, up to 24h, are`;
+  return `${option}: ${shown(text)} is no duration: 500ms, 4s, 1m, 2h or a number of seconds, up to 24h, are`;
 }
 
 function isAddress(text: string): boolean {

@@ -12,7 +12,7 @@ import { readDuration } from '../shared/config/scalars.ts';
 import { createLogger } from '../shared/log.ts';
 import type { Command } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
-import { labelFault } from './label-option.ts';
+import { labelFault, shown } from './label-option.ts';
 import { type CommandEnd, ServedCommand } from './served-command.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
@@ -82,15 +82,13 @@ function readOptions(options: PickOptions, words: readonly string[]): Asked | un
   const waitMs = wait === undefined ? (staysOn ? Infinity : 0) : wait === true ? Infinity : readDuration(wait);
   const faults = [
     labelFault(label),
-    !isClientId(client) &&
-      `--client: ${JSON.stringify(client)} is no client's name: 1 to 100 letters, digits and _ . : @ - are`,
+    !isClientId(client) && `--client: ${shown(client)} is no client's name: 1 to 100 letters, digits and _ . : @ - are`,
     waitMs === undefined &&
       `--wait: ${JSON.stringify(wait)} is no duration: 500ms, 4s, 1m, 2h or a number of seconds are`,
     options.signal !== undefined &&
       (command === undefined
         ? '--signal is for a command, and none is given: write it behind --'
-        : signal === undefined &&
-          `--signal: ${JSON.stringify(options.signal)} is no signal: HUP, USR1 are, for example`),
+        : signal === undefined && `--signal: ${shown(options.signal)} is no signal: HUP, USR1 are, for example`),
   ].filter((fault) => typeof fault === 'string');
   for (const fault of faults) process.stderr.write(`${fault}\n`);
   if (faults.length > 0 || waitMs === undefined) return undefined;

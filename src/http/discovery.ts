@@ -79,7 +79,7 @@ function understand(params: unknown, asked: unknown, reply: FastifyReply): Asked
     void reply.code(400).send({ error });
   };
   const label = z.object({ label: z.string() }).safeParse(params).data?.label ?? '';
-  if (!isLabel(label)) return refuse(`${JSON.stringify(label)} is not a label: ${LABEL_RULE}`);
+  if (!isLabel(label)) return refuse(`${JSON.stringify(label.slice(0, 200))} is not a label: ${LABEL_RULE}`);
   const parsed = query.safeParse(asked);
   if (parsed.success) return { label, ...parsed.data };
   const [first] = parsed.error.issues;

@@ -36,6 +36,8 @@ export interface HttpSources {
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A connection on which nothing moves for so long is closed; streams send something more often. */
 const IDLE_MS = 60_000;
+/** Of a part of the path: what is too long for a label is told so, and not that there is no such page. */
+const MAX_PARAMETER = 16 * 1024;
 /** Connections at once; further ones are closed at once. */
 export const MAX_CONNECTIONS = 1_000;
 /** They are small, and tell others whether the daemon is well. */
@@ -56,6 +58,7 @@ export function createServer(sources: HttpSources): FastifyInstance {
     connectionTimeout: IDLE_MS,
     exposeHeadRoutes: true,
     schemaController: NO_SCHEMAS,
+    routerOptions: { maxParamLength: MAX_PARAMETER },
   });
 
   const backlog = new Backlog(app.server);
