@@ -1,7 +1,11 @@
 /** The state of the cluster as people ask for it: one row per unit, from one reading of ZooKeeper. Pure. */
+import { stayingUnhealthy } from '../leader/decision.ts';
+import { decisionInput } from '../leader/plan.ts';
 import type { ActiveState, Health, HostIntent, Service } from '../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import { deadEnds } from './dead-ends.ts';
+import { describeNotes } from './leader-notes.ts';
 
 export interface UnitRow {
   readonly name: string;
@@ -35,11 +39,13 @@ export interface ClusterStatus {
     readonly intent?: Pick<HostIntent, 'since' | 'why'>;
   }[];
   readonly units: readonly UnitRow[];
+  /** Why nothing is moved, or placed on some hosts, at the moment; one sentence each. */
+  readonly waits: readonly string[];
   readonly problems: readonly string[];
 }
 
-/** Rows in the order of the spec. */
-export function clusterStatus(snapshot: Snapshot): ClusterStatus {
+/** Rows in the order of the spec. `now`: ms since 1970; undefined: why unhealthy instances do not move is left out. */
+export function clusterStatus(snapshot: Snapshot, now?: number): ClusterStatus {
   const { members, intents, spec } = snapshot;
   const hosts = [...members.values()].map((member) => {
     const intent = intents.get(member.host);
@@ -51,21 +57,26 @@ export function clusterStatus(snapshot: Snapshot): ClusterStatus {
     };
   });
   const services = spec?.spec.services ?? [];
+  const stays = spec && now !== undefined ? stayingUnhealthy(decisionInput(spec.spec, snapshot, [], now)) : undefined;
   return {
     leader: snapshot.leader,
     epoch: snapshot.epoch,
     spec: spec?.digest,
     hosts: hosts.sort((a, b) => compare(a.name, b.name)),
-    units: services.flatMap((service) => rowsOf(service, snapshot)),
+    units: services.flatMap((service) => rowsOf(service, snapshot, stays)),
+    waits: describeNotes(snapshot),
     problems: snapshot.problems,
   };
 }
 
-function rowsOf(service: Service, snapshot: Snapshot): UnitRow[] {
+/** Unit → host → why an unhealthy instance does not move. */
+type Stays = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+function rowsOf(service: Service, snapshot: Snapshot, stays: Stays | undefined): UnitRow[] {
   const row = (unit: string, count: number, instance?: string): UnitRow => {
     const wanted = service.enabled ? count : 0;
     return {
-      ...describeUnit(unit, wanted, snapshot),
+      ...describeUnit(unit, wanted, snapshot, stays?.get(unit)),
       name: service.name,
       type: service.type,
       enabled: service.enabled,
@@ -91,6 +102,7 @@ function describeUnit(
   unit: string,
   wanted: number,
   snapshot: Snapshot,
+  stays: ReadonlyMap<string, string> | undefined,
 ): Pick<UnitRow, 'unit' | 'hosts' | 'healthy' | 'wanted' | 'notes'> {
   const hosts: Record<StatusColumn, string[]> = {
     active: [],
@@ -102,7 +114,7 @@ function describeUnit(
   const notes: string[] = [];
   let healthy = 0;
   for (const host of [...snapshot.members.keys()].sort(compare)) {
-    const desired = snapshot.desired.get(host)?.units.some((candidate) => candidate.unit === unit) ?? false;
+    const desired = snapshot.desired.get(host)?.units.find((candidate) => candidate.unit === unit);
     const seen = snapshot.observed.get(host)?.units.find((candidate) => candidate.unit === unit);
     if (!desired && !seen) continue;
     const active = seen?.active ?? 'inactive';
@@ -110,8 +122,15 @@ function describeUnit(
     const up = active === 'active' || active === 'reloading';
     if (desired && up && (seen?.health === undefined || seen.health.state === 'healthy')) healthy += 1;
     if (seen?.failure) notes.push(`${host}: ${seen.failure.message}`);
-    if (seen?.waiting !== undefined) notes.push(`${host}: ${seen.waiting}`);
-    if (seen?.health && seen.health.state !== 'healthy') notes.push(`${host}: ${describeHealth(seen.health)}`);
+    if (seen?.waiting !== undefined) {
+      const inVain = desired === undefined ? [] : deadEnds(desired, host, snapshot);
+      notes.push(...[seen.waiting, ...inVain].map((note) => `${host}: ${note}`));
+    }
+    if (seen?.health && seen.health.state !== 'healthy') {
+      const action = stays?.get(host);
+      const health = action === undefined ? seen.health : { ...seen.health, action };
+      notes.push(`${host}: ${describeHealth(health)}`);
+    }
   }
   return { unit, hosts, healthy, wanted, notes };
 }

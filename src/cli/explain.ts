@@ -4,6 +4,7 @@ import { suggestion } from '../shared/config/nearest.ts';
 import { escapeControl } from '../shared/log.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
 import { type AbsenceExplanation, explainUnits, knownNames, type UnitExplanation } from './explanation.ts';
+import { describeNotes } from './leader-notes.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 /** Hosts with the same reason are named together, so many of them; `--json` has all. */
@@ -25,11 +26,15 @@ export async function explain(file: string, name: string, options: { readonly js
       );
       return EXIT.no;
     }
+    const waits = describeNotes(snapshot);
     if (options.json) {
       const { leader, epoch } = snapshot;
-      process.stdout.write(`${JSON.stringify({ leader: leader ?? null, epoch: epoch ?? null, units: found })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ leader: leader ?? null, epoch: epoch ?? null, units: found, waits })}\n`,
+      );
     } else {
       if (snapshot.leader === undefined) process.stdout.write(`${colors.red('no leader: nothing is decided now')}\n`);
+      for (const line of waits) process.stdout.write(`${colors.yellow(line)}\n`);
       process.stdout.write(`${found.map(renderUnit).join('\n\n')}\n`);
     }
     return EXIT.ok;

@@ -1,12 +1,14 @@
 /** Why each instance of a unit is where it is, and why other hosts have none: from one reading of ZooKeeper. Pure. */
-import { hostViews, leavingMembers } from '../leader/inputs.ts';
+import { placeAll } from '../leader/decision.ts';
 import type { HostView } from '../leader/placement.ts';
-import { type Relocation, relocations } from '../leader/relocation.ts';
+import { decisionInput } from '../leader/plan.ts';
+import type { Relocation } from '../leader/relocation.ts';
 import { describeWhy } from '../leader/why.ts';
 import type { Desired, ObservedUnit, Service } from '../shared/model.ts';
 import { compare, instanceUnit, toUnitName, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
 import { hostsWithGlobals } from './cluster-status.ts';
+import { deadEnds } from './dead-ends.ts';
 
 /** A host that is to run the unit, or runs it. */
 export interface InstanceExplanation {
@@ -50,13 +52,13 @@ export function explainUnits(name: string, snapshot: Snapshot, now: number): Uni
   if (!snapshot.spec) return [];
   const unit = toUnitName(name);
   const { spec } = snapshot.spec;
-  const views = viewsOf(snapshot);
-  const { desired: written, observed } = snapshot;
-  const relocation = relocations({ spec, written, observed, hosts: views, braking: false, now });
+  const given = decisionInput(spec, snapshot, [], now);
+  const views = given.hosts.filter(({ state }) => state !== 'held').sort((a, b) => compare(a.name, b.name));
+  const { relocation, stays } = placeAll(given);
   return spec.services.flatMap((service) =>
     unitsOf(service)
       .filter((each) => each === unit || toUnitName(service.name) === unit)
-      .map((each) => explainUnit(each, service, { snapshot, views, relocation })),
+      .map((each) => explainUnit(each, service, { snapshot, views, relocation, stays })),
   );
 }
 
@@ -67,18 +69,12 @@ export function knownNames(snapshot: Snapshot): string[] {
   return [...new Set([...services.map(({ name }) => name), ...units])];
 }
 
-function viewsOf({ members, observed, intents }: Snapshot): HostView[] {
-  const nobody = new Set<string>();
-  const names = [...members.keys()].sort(compare);
-  const leaving = leavingMembers(members);
-  return hostViews({ members: names, observed, intents, leaving, joining: nobody, held: nobody });
-}
-
 /** What the leader knows as well. */
 interface Cluster {
   readonly snapshot: Snapshot;
   readonly views: readonly HostView[];
   readonly relocation: Relocation;
+  readonly stays: Relocation['spent'];
 }
 
 function explainUnit(unit: string, service: Service, cluster: Cluster): UnitExplanation {
@@ -105,7 +101,7 @@ function explainUnit(unit: string, service: Service, cluster: Cluster): UnitExpl
     instances,
     elsewhere: [
       ...others.map((view) => ({ host: view.name, ...explainAbsence(about, view) })),
-      ...lost.map(([host]) => ({ host, reason: 'lost', why: 'lost, and what it had has yet to be placed elsewhere' })),
+      ...lost.map(([host]) => ({ host, ...explainLoss(host, snapshot) })),
     ].sort((a, b) => compare(a.host, b.host)),
   };
 }
@@ -128,7 +124,7 @@ function wantedOf(unit: string, service: Service, snapshot: Snapshot): number {
 function explainInstance(
   unit: string,
   host: string,
-  { snapshot, relocation }: Cluster,
+  { snapshot, relocation, stays }: Cluster,
 ): InstanceExplanation | undefined {
   const order = snapshot.desired.get(host)?.units.find((each) => each.unit === unit);
   const seen = snapshot.observed.get(host)?.units.find((each) => each.unit === unit);
@@ -140,11 +136,11 @@ function explainInstance(
     const notes = ['it is to stop here; another host gets it as soon as it has'];
     return { host, state, why: undefined, notes: [...notes, ...notesOf(seen)] };
   }
-  const stays = relocation.spent.get(unit)?.get(host);
-  const leaves = relocation.leave.get(unit)?.includes(host)
-    ? 'it goes to another host once one can take it'
-    : undefined;
-  const notes = [...notesOf(seen), stays, leaves].filter((note) => note !== undefined);
+  const staying = stays.get(unit)?.get(host);
+  const isLeaving = staying === undefined && relocation.leave.get(unit)?.includes(host);
+  const leaves = isLeaving ? 'it goes to another host' : undefined;
+  const inVain = seen?.waiting === undefined ? [] : deadEnds(order, host, snapshot);
+  const notes = [...notesOf(seen), ...inVain, staying, leaves].filter((note) => note !== undefined);
   return { host, state, why: describeWhy(order.why), notes };
 }
 
@@ -194,7 +190,7 @@ function explainAbsence(about: About, view: HostView): Omit<AbsenceExplanation, 
   return { reason: 'eligible', why: 'nothing excludes it: the leader has yet to place an instance' };
 }
 
-function explainState({ name, state }: HostView, { intents }: Snapshot): string | undefined {
+function explainState({ name, state }: HostView, { intents, observed }: Snapshot): string | undefined {
   switch (state) {
     case 'ready':
       return undefined;
@@ -206,10 +202,22 @@ function explainState({ name, state }: HostView, { intents }: Snapshot): string 
     case 'leaving':
       return 'its daemon is stopping';
     case 'joining':
-      return 'it has not reported yet';
+      return observed.has(name)
+        ? 'it joined a moment ago: new instances wait until no more hosts join'
+        : 'it has not reported yet';
     case 'held':
       return 'the brake holds what it had';
   }
+}
+
+/** Of a host that is gone, and whose desired state is still there. */
+function explainLoss(host: string, { notes }: Snapshot): Omit<AbsenceExplanation, 'host'> {
+  if (!notes?.held.includes(host))
+    return { reason: 'lost', why: 'lost, and what it had has yet to be placed elsewhere' };
+  const why = notes.brake
+    ? 'lost, as many hosts at once: the brake holds what it had, and nothing of it is moved yet'
+    : 'lost, or on its way back: what it had is not moved yet';
+  return { reason: 'held', why };
 }
 
 function forcedHost(unit: string, service: Service): string | undefined {

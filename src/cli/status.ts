@@ -29,7 +29,7 @@ export async function status(file: string, options: StatusOptions): Promise<numb
     const abort = new AbortController();
     process.once('SIGINT', () => abort.abort(new Error('interrupted')));
     for (;;) {
-      const now = clusterStatus(await readSnapshot(store));
+      const now = clusterStatus(await readSnapshot(store), Date.now());
       const clients = await readAllLoads(store);
       const leases = await readLeases(store);
       const text = options.json
@@ -56,6 +56,7 @@ export function render(now: ClusterStatus): string {
   }
   const lines = [header(now), table.toString()];
   for (const row of now.units) for (const note of row.notes) lines.push(`${row.unit} on ${note}`);
+  for (const wait of now.waits) lines.push(colors.yellow(wait));
   for (const problem of now.problems) lines.push(colors.red(problem));
   for (const { name, state, stale, intent } of now.hosts) {
     if (intent) lines.push(`${name}: ${state} since ${intent.since} (${escapeControl(intent.why)})`);

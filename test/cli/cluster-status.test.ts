@@ -5,6 +5,7 @@ import type {
   ActiveState,
   Desired,
   HostIntent,
+  LeaderNotes,
   Member,
   Observed,
   ObservedUnit,
@@ -171,6 +172,61 @@ describe('the status of a cluster', () => {
     const part = { desired: ['some.service'], observed: [seen('some.service', 'active')] };
     const [row] = clusterStatus(snapshot([some], { [host]: part })).units;
     expect(row?.hosts.active).toEqual([host]);
+  });
+});
+
+describe('an unhealthy instance that should move', () => {
+  const check = {
+    probe: { kind: 'tcp', address: 'a:1' },
+    intervalMs: 1,
+    timeoutMs: 1,
+    healthyAfter: 1,
+    unhealthyAfter: 1,
+    startPeriodMs: 0,
+    onUnhealthy: 'move',
+  } as const;
+  const health = { state: 'unhealthy', output: 'HTTP 503' } as const;
+  const sick = { desired: ['one.service'], observed: [seen('one.service', 'active', { health })] };
+
+  it.each<[string, number, Readonly<Record<string, HostPart>>, string]>([
+    ['can', 1, { w1: sick, w2: {} }, 'w1: unhealthy: HTTP 503'],
+    [
+      'has nowhere to go',
+      1,
+      { w1: sick, w2: { intent: 'cordoned' } },
+      'w1: unhealthy: HTTP 503 (no other host can take it at present: it stays where it is)',
+    ],
+    [
+      'may not',
+      0,
+      { w1: sick, w2: {} },
+      'w1: unhealthy: HTTP 503 (it may not move (limit_per_hour is 0): it stays where it is)',
+    ],
+  ])('and %s is noted with that', (_what, limitPerHour, hosts, note) => {
+    const one: Service = { ...base, name: 'one', type: 'shared', count: 1, check: { ...check, limitPerHour } };
+    expect(clusterStatus(snapshot([one], hosts), 1_000_000).units[0]?.notes).toEqual([note]);
+  });
+});
+
+describe('what only the leader knows', () => {
+  const told = (notes: Partial<LeaderNotes>): Snapshot => ({
+    ...snapshot([some], { w1: {}, w2: {} }),
+    notes: { epoch: 4, held: [], brake: false, joining: [], ...notes },
+  });
+
+  it.each<[Partial<LeaderNotes>, string[]]>([
+    [{}, []],
+    [{ joining: ['w2', 'w7'] }, ['w2 joined a moment ago: new instances wait until no more hosts join']],
+    [{ held: ['w2'], brake: true }, []],
+    [{ held: ['w3', 'w4'] }, ['w3, w4 may be on the way back: what they had is not moved yet']],
+    [
+      { held: ['w3', 'w4'], brake: true },
+      ['the brake is engaged, as many hosts were lost at once (w3, w4): what they had is moved when 0.001 s are over'],
+    ],
+  ])('is said: %j', (notes, waits) => {
+    const now = clusterStatus(told(notes));
+    expect(now.waits).toEqual(waits);
+    for (const line of waits) expect(render(now)).toContain(line);
   });
 });
 

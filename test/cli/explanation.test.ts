@@ -5,6 +5,7 @@ import type {
   Desired,
   DesiredUnit,
   HostIntent,
+  LeaderNotes,
   Member,
   Observed,
   ObservedUnit,
@@ -240,6 +241,44 @@ describe('a host without an instance', () => {
   });
 });
 
+describe('what only the leader knows', () => {
+  const placed = { desired: [['web.service', KEPT]], observed: [seen('web.service')] } as const;
+  const told = (notes: Partial<LeaderNotes>): Snapshot => ({
+    ...snapshot([web], { w1: placed, w2: { lost: true, desired: [['web.service', KEPT]] }, w3: {} }),
+    notes: { epoch: 4, held: [], brake: false, joining: [], ...notes },
+  });
+
+  it.each<[string, Partial<LeaderNotes>, string[]]>([
+    [
+      'a host that joined a moment ago',
+      { joining: ['w3'] },
+      [
+        'w2 lost: lost, and what it had has yet to be placed elsewhere',
+        'w3 joining: it joined a moment ago: new instances wait until no more hosts join',
+      ],
+    ],
+    [
+      'one that the brake holds',
+      { held: ['w2'], brake: true },
+      [
+        'w2 held: lost, as many hosts at once: the brake holds what it had, and nothing of it is moved yet',
+        'w3 eligible: nothing excludes it: the leader has yet to place an instance',
+      ],
+    ],
+    [
+      'one that may be on the way back',
+      { held: ['w2'] },
+      [
+        'w2 held: lost, or on its way back: what it had is not moved yet',
+        'w3 eligible: nothing excludes it: the leader has yet to place an instance',
+      ],
+    ],
+  ])('explains %s', (_what, notes, expected) => {
+    const [unit] = explainUnits('web', told(notes), NOW);
+    expect(unit?.elsewhere.map(({ host, reason, why }) => `${host} ${reason}: ${why}`)).toEqual(expected);
+  });
+});
+
 describe('a unit that moves for its health', () => {
   const check = {
     probe: { kind: 'tcp', address: 'a:1' },
@@ -256,7 +295,15 @@ describe('a unit that moves for its health', () => {
 
   it('is going to, while it may', () => {
     const { instances } = only('web', [one], { w1: { desired: [['web.service', KEPT]], observed: unhealthy }, w2: {} });
-    expect(instances[0]?.notes).toEqual(['it goes to another host once one can take it']);
+    expect(instances[0]?.notes).toEqual(['it goes to another host']);
+  });
+
+  it('has nowhere to go', () => {
+    const { instances } = only('web', [one], {
+      w1: { desired: [['web.service', KEPT]], observed: unhealthy },
+      w2: { intent: 'cordoned' },
+    });
+    expect(instances[0]?.notes).toEqual(['no other host can take it at present: it stays where it is']);
   });
 
   it('may not any more, and does not come back to where it was, for an hour', () => {

@@ -107,6 +107,59 @@ describe('a plan', () => {
     expect(planned.stopped).toBe(0);
   });
 
+  describe('when a check fails of what should move then', () => {
+    const check = {
+      probe: { kind: 'tcp', address: 'a:1' },
+      intervalMs: 1,
+      timeoutMs: 1,
+      healthyAfter: 1,
+      unhealthyAfter: 1,
+      startPeriodMs: 0,
+      onUnhealthy: 'move',
+      limitPerHour: 1,
+    } as const;
+    const one: Service = { ...base, name: 'one', type: 'shared', count: 1, check };
+    const before = cluster({ w1: [{ ...unit('one'), check }], w2: [] });
+    const report: Observed = {
+      ...{ epoch: 1, generation: 1, host: 'w1' },
+      units: [
+        { unit: 'one.service', load: 'loaded', active: 'active', sub: 'running', health: { state: 'unhealthy' } },
+      ],
+    };
+    const sick = { ...before, observed: new Map(before.observed).set('w1', report) };
+
+    it('names that move, and does not hold it against the spec', () => {
+      const planned = planChange(specOf(one), sick, [], 1_000_000);
+      expect(planned.changes).toEqual([
+        { kind: 'move', unit: 'one.service', from: 'w1', to: 'w2', why: 'unhealthy there' },
+      ]);
+      expect([planned.running, planned.stopped]).toEqual([1, 0]);
+    });
+
+    it('leaves it out where nobody asks, and while the brake is engaged', () => {
+      expect(planChange(specOf(one), sick, []).changes).toEqual([]);
+      const notes = { epoch: 1, held: [], brake: true, joining: [] };
+      expect(planChange(specOf(one), { ...sick, notes }, [], 1_000_000).changes).toEqual([]);
+    });
+  });
+
+  it('gives nothing new to a host that joined a moment ago, and moves nothing from those that are held', () => {
+    const notes = { epoch: 1, held: ['w9'], brake: false, joining: ['w3'] };
+    const lost = new Map(running.desired).set('w9', {
+      epoch: 1,
+      generation: 1,
+      host: 'w9',
+      spec: '',
+      units: [unit('four')],
+    });
+    const four = { ...two, name: 'four', count: 1 };
+    const told = { ...running, desired: lost, notes };
+    expect(planChange(specOf(everywhere, two, four), told, []).changes).toEqual([]);
+    expect(planChange(specOf(everywhere, two, four), { ...told, notes: { ...notes, held: [] } }, []).changes).toEqual([
+      { kind: 'move', unit: 'four.service', from: 'w9', to: 'w1', why: 'host lost' },
+    ]);
+  });
+
   it('lists what would stay unplaced', () => {
     expect(planChange(specOf({ ...two, count: 4 }), running, []).unplaced).toMatchObject([{ wanted: 4, placed: 3 }]);
   });
