@@ -30,6 +30,16 @@ describe('a cluster is settled', () => {
     ['a unit starts', desired(), observed({ 'a.service': 'activating' })],
     ['a unit failed', desired(), observed({ 'a.service': 'failed' })],
     ['a unit is not reported', desired(), observed({})],
+    [
+      'a unit goes to another host',
+      desired({ units: desired().units.map((unit) => ({ ...unit, withdrawn: true })) }),
+      observed({ 'a.service': 'active' }),
+    ],
+    [
+      'a unit is about to be stopped',
+      desired(),
+      observed({}, { units: [{ unit: 'a.service', load: 'loaded', active: 'active', sub: '', waiting: 'a moment' }] }),
+    ],
     ['another unit runs', desired(), observed({ 'a.service': 'active', 'b.service': 'active' })],
     ['another unit still stops', desired(), observed({ 'a.service': 'active', 'b.service': 'deactivating' })],
   ])('not when %s', (_what, wanted, seen) => {

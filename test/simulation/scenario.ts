@@ -1,5 +1,5 @@
 /** What a seed decides before the first step: hosts, timings, files, and how units behave. */
-import type { HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
+import type { Discovery, HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 import { STEADY, type UnitScript } from '../fakes/systemd-script.ts';
 import type { Random } from './random.ts';
@@ -46,6 +46,7 @@ export function drawScenario(random: Random): Scenario {
   const files = [first];
   while (files.length < 4) files.push(changeSpec(random, files.at(-1) ?? first, hosts));
   const checks = drawChecks(random.fork());
+  const found = drawFound(random.fork());
   return {
     hosts,
     sessionTimeoutMs,
@@ -56,7 +57,10 @@ export function drawScenario(random: Random): Scenario {
       reactionMs: random.pick([2, 50, 200]),
       boundaryMs: random.pick([200, 1_000, 3_000]),
     },
-    files: files.map((file) => ({ ...file, services: file.services.map((each) => withCheck(each, checks)) })),
+    files: files.map((file) => ({
+      ...file,
+      services: file.services.map((each) => withFound(withCheck(each, checks), found)),
+    })),
     scripts: new Map(FILES.map((file) => [file, drawScript(random, sessionTimeoutMs)])),
     zookeeperMs: drawLatency(random.fork(), random.pick([0.3, 1, 5]), random.pick([5, 50, 300])),
     systemdMs: drawLatency(random.fork(), random.pick([0.2, 1, 3]), random.pick([3, 20, 60])),
@@ -87,6 +91,22 @@ function drawChecks(random: Random): ReadonlyMap<string, HealthCheck> {
 function withCheck(service: Service, checks: ReadonlyMap<string, HealthCheck>): Service {
   const check = checks.get(service.name);
   return check ? { ...service, check } : service;
+}
+
+/** By the name of the service: those that others find, and that are stopped only when these had time to leave. */
+function drawFound(random: Random): ReadonlyMap<string, Discovery> {
+  if (random.chance(0.5)) return new Map();
+  const found = (): Discovery => ({
+    label: 'found',
+    onlyHealthy: true,
+    deregistrationDelayMs: random.pick([300, 2_000, 6_000]),
+  });
+  return new Map([...CHECKED, 'duty', 'all'].map((name) => [name, found()]));
+}
+
+function withFound(service: Service, found: ReadonlyMap<string, Discovery>): Service {
+  const discovery = found.get(service.name);
+  return discovery ? { ...service, discovery } : service;
 }
 
 /** Mostly about `usualMs`, now and then up to `longestMs`. */
