@@ -4,7 +4,7 @@ import { compareSequence } from '../shared/sequence.ts';
 import type { Store } from '../shared/store.ts';
 import { LEASES, leasePath } from '../shared/znodes.ts';
 import { decodeHolder, decodeWaiter, holderPath, type LeaseHolder, type LeaseWaiter } from './lease.ts';
-import { hasTurn, type Queued, queuedBy, queueOf } from './start-place.ts';
+import { hasTurn, type Queued, queuedBy, queueOf } from './queued.ts';
 
 /** A startup lease, or the queue of a service with `start`; those who wait in the order in which they came. */
 export type LeaseStatus =

@@ -1,7 +1,7 @@
 /** Turns to start, on a pretended ensemble: who has one, who is told, and what becomes of places when processes and sessions end. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { queuePath } from '../../src/discovery/start-place.ts';
+import { queuePath } from '../../src/discovery/queued.ts';
 import { StartQueue } from '../../src/discovery/start-queue.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
