@@ -73,6 +73,18 @@ describeOnHosts('ordered starts on three hosts', () => {
   });
 
   it('starts a service with `after` once the other is up, on whatever host', async () => {
+    await cluster.apply(['{name: db, count: 1, enabled: false}', '{name: web, type: global, after: [db]}']);
+    const inVain = /^web\.service on w\d: db runs nowhere, as it is disabled: this is not started until that changes$/;
+    await until(async () => (await status()).filter((line) => inVain.test(line)).length === 3, {
+      ...WAIT,
+      what: 'all three to say that they wait in vain',
+    });
+    const { stderr } = await the(w1).sh('servicewatcher', 'check');
+    expect(stderr).toMatch(
+      /^\/etc\/servicewatcher\/config\.yml:\d+:\d+: db runs nowhere as the file stands, .* \(warning\)$/m,
+    );
+    await cluster.untilJournal(the(w1), 'db runs nowhere as the file stands, as it is disabled: web is not started');
+
     await cluster.apply(['{name: db, count: 1}', '{name: web, type: global, after: [db]}']);
     const waits = /^web\.service on w\d: it starts after db, which is not up on any host yet$/;
     await until(async () => (await status()).filter((line) => waits.test(line)).length === 3, {
