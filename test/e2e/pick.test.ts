@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { clientsAmong } from '../../src/discovery/client-entry.ts';
+import { encodeRegistration, registrationPath } from '../../src/discovery/registration.ts';
 import type { Host } from '../harness/host.ts';
 import { projectRoot } from '../harness/project.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
@@ -14,12 +16,14 @@ const SESSION_MS = 4_000;
 /** ZooKeeper's grain of expiry, and what the programs that look take. */
 const GRAIN_MS = 500 + 500;
 
-/** 100 clients at once; says how many each broker has, and how long it took. */
+/** 100 clients at once; says how many each broker has, and how long it took. usage: SERVERS LABEL [shared] */
 const BURST = `
-const { createPicker } = require('/srv/client.js');
+const { connect, createPicker } = require('/srv/client.js');
+const [servers, label, shared] = process.argv.slice(2);
 const start = performance.now();
-const pickers = Array.from({ length: 100 }, (_, n) =>
-  createPicker({ servers: process.argv[2], label: 'mqtt', client: 'burst-' + n }));
+const connection = shared && connect({ servers });
+const pick = (client) => connection ? connection.pick({ label, client }) : createPicker({ servers, label, client });
+const pickers = Array.from({ length: 100 }, (_, n) => pick('burst-' + n));
 async function first(picker) { for await (const { id } of picker) return id; }
 Promise.all(pickers.map(first)).then(async (ids) => {
   const ms = Math.round(performance.now() - start);
@@ -27,6 +31,7 @@ Promise.all(pickers.map(first)).then(async (ids) => {
   for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
   console.log(JSON.stringify({ ms, counts }));
   await Promise.all(pickers.map((picker) => picker.close()));
+  await connection?.close();
 });
 `;
 
@@ -85,12 +90,18 @@ describeOnHosts('clients of brokers on three hosts', () => {
       { ...WAIT, what: `${count} lines of ${client}` },
     );
 
-  it('that come at the same moment are spread evenly: 100 with the library, from one process', async () => {
-    const run = await host(2).run(['node', '/srv/burst.js', cluster.lab.quorum], { deadlineMs: DEADLINE_MS });
+  /** Broker → clients, of 100 that come at the same moment, from one process. */
+  async function burst(label: string, ...options: string[]): Promise<Record<string, number>> {
+    const argv = ['node', '/srv/burst.js', cluster.lab.quorum, label, ...options];
+    const run = await host(2).run(argv, { deadlineMs: DEADLINE_MS });
     expect(run.stderr).toBe('');
     const { ms, counts } = JSON.parse(run.stdout);
-    process.stdout.write(`100 pickers on a host: ${ms} ms\n`);
-    expect(Object.values(counts).sort()).toEqual([33, 33, 34]);
+    process.stdout.write(`100 pickers on a host ${options.join(' ')}: ${ms} ms\n`);
+    return counts;
+  }
+
+  it('that come at the same moment are spread evenly: 100 with the library, from one process', async () => {
+    expect(Object.values(await burst('mqtt')).sort()).toEqual([33, 33, 34]);
     // it has closed them all
     expect(await loads()).toEqual({ w1: 0, w2: 0, w3: 0 });
   });
@@ -135,21 +146,45 @@ describeOnHosts('clients of brokers on three hosts', () => {
     expect(await loads()).toEqual({ ...others, [broker.name]: 0 });
   });
 
+  it('are sent a signal instead of a restart, if they wish so', async () => {
+    const script = 'trap "echo told" USR1; echo "$SERVICEWATCHER_HOST"; while :; do sleep 1 & wait $!; done';
+    await start(host(2), 'sig', '--label', 'mqtt', '--signal', 'usr1', '--', 'sh', '-c', script);
+    const [mine = ''] = await untilLines(host(2), 'sig', 1);
+    const before = await loads();
+    const broker = hosts.find(({ name }) => name === mine) ?? host(1);
+    await cluster.killUnit(broker, 'broker.service');
+    expect(await untilLines(host(2), 'sig', 2)).toEqual([mine, 'told']);
+    // it counts for another one, and so does whoever had the same
+    const total = Object.values(before).reduce((sum, count) => sum + count, 0);
+    await until(
+      async () => {
+        const { [mine]: none, ...others } = await loads();
+        return none === undefined && Object.values(others).reduce((sum, count) => sum + count, 0) === total;
+      },
+      { ...WAIT, what: 'all clients to have another broker' },
+    );
+    await host(2).systemctl('stop', 'sig');
+    await broker.systemctl('reset-failed', 'broker.service');
+    await until(async () => (await loads())[mine] === 0, { ...WAIT, what: 'the broker again' });
+  });
+
   it('count no more when they are gone: at once after SIGTERM, within the session timeout after SIGKILL', async () => {
-    const total = async () => Object.values(await loads()).reduce((sum, count) => sum + count, 0);
-    const before = await total();
-    // only the process that chooses is told; it ends as its command does
-    await host(1).systemctl('kill', '--signal=TERM', '--kill-who=main', 'cmd');
-    const told = monotonicNow();
-    await until(async () => (await total()) === before - 1, { ...WAIT, what: 'the client that ended to be gone' });
-    expect(monotonicNow() - told).toBeLessThan(SESSION_MS / 2);
-    const end = () => host(1).systemctl('show', '--property=Result,ExecMainCode,ExecMainStatus', 'cmd');
-    const bySigterm = 'Result=success\nExecMainCode=2\nExecMainStatus=15\n';
-    await untilEqual(end, bySigterm, { ...WAIT, what: 'the end of the command' });
-    await host(2).systemctl('kill', '--signal=KILL', 'c1');
-    const killed = monotonicNow();
-    await until(async () => (await total()) === before - 2, { ...WAIT, what: 'the killed client to be gone' });
-    expect(monotonicNow() - killed).toBeLessThan(SESSION_MS + GRAIN_MS);
+    await cluster.inZooKeeper(async (store) => {
+      const total = async () => clientsAmong((await store.children('/clients/mqtt')) ?? []).length;
+      const before = await total();
+      // only the process that chooses is told; it ends as its command does
+      const told = monotonicNow();
+      await host(1).systemctl('kill', '--signal=TERM', '--kill-who=main', 'cmd');
+      await until(async () => (await total()) === before - 1, { ...WAIT, what: 'the client that ended to be gone' });
+      expect(monotonicNow() - told).toBeLessThan(SESSION_MS / 2);
+      const end = () => host(1).systemctl('show', '--property=Result,ExecMainCode,ExecMainStatus', 'cmd');
+      const bySigterm = 'Result=success\nExecMainCode=2\nExecMainStatus=15\n';
+      await untilEqual(end, bySigterm, { ...WAIT, what: 'the end of the command' });
+      await host(2).systemctl('kill', '--signal=KILL', 'c1');
+      const killed = monotonicNow();
+      await until(async () => (await total()) === before - 2, { ...WAIT, what: 'the killed client to be gone' });
+      expect(monotonicNow() - killed).toBeLessThan(SESSION_MS + GRAIN_MS);
+    });
   });
 
   it('that have the same id count once: the newer process takes the place of the earlier one, which ends', async () => {
@@ -181,6 +216,29 @@ describeOnHosts('clients of brokers on three hosts', () => {
     expect(JSON.parse(first)).toMatchObject({ client: 'l1', label: 'late', host: 'w2', address: 'w2', port: 7 });
     await host(2).systemctl('stop', 'late');
     await host(1).systemctl('stop', 'l1');
+  });
+
+  it('are spread as evenly after thousands of registrations and choices, over brokers whose names have two digits', async () => {
+    const ids = Array.from({ length: 12 }, (_, n) => `n${n + 1}`);
+    await cluster.inZooKeeper(async (store) => {
+      for (const parent of ['/discovery/many', '/clients/many']) {
+        await store.ensure(parent);
+        // what ZooKeeper numbers goes on where these end
+        const earlier = Array.from({ length: 2_000 }, () =>
+          store.create(`${parent}/x`, Buffer.alloc(0), 'ephemeral-sequential'),
+        );
+        await Promise.all((await Promise.all(earlier)).map((path) => store.remove(path)));
+      }
+      for (const id of ids) {
+        const entry = { label: 'many', id, host: id, address: id, healthy: true, source: 'watch' } as const;
+        await store.create(registrationPath('many', id), encodeRegistration(entry), 'ephemeral');
+      }
+      const counts = await burst('many', 'shared');
+      expect(Object.keys(counts).sort()).toEqual(ids.sort());
+      expect(Object.values(counts).sort()).toEqual([8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9]);
+      const path = await store.create('/clients/many/x', Buffer.alloc(0), 'ephemeral-sequential');
+      expect(Number(path.slice(-10))).toBeGreaterThan(2_100);
+    });
   });
 
   it('are told what is wrong with how they are asked for', async () => {
