@@ -15,6 +15,9 @@ type Part =
   | { readonly kind: 'waiter'; readonly value: LeaseWaiter }
   | { readonly kind: 'other' };
 
+/** Leases that are read, the first by name, and of each the holder and those who wait: far more than anybody looks at. */
+const MAX_LEASES = 1_000;
+const MAX_PARTS = 1_000;
 const HOLDER = 'holder';
 const WAITER = /^n_-?\d+$/;
 
@@ -53,7 +56,7 @@ export class TemplateLeases {
   private onNames(names: readonly string[]): void {
     this.allRead = true;
     // the queues of services that start in turns are there, too: their names are no labels
-    const labels = new Set(names.filter(isLabel));
+    const labels = new Set(names.filter(isLabel).slice(0, MAX_LEASES));
     for (const [label, parts] of this.followed) {
       if (labels.has(label)) continue;
       parts.close();
@@ -62,7 +65,7 @@ export class TemplateLeases {
     for (const label of labels) {
       if (this.followed.has(label)) continue;
       const { store, log, onChange } = this;
-      this.followed.set(label, new Collection(store, leasePath(label), decodePart, log, onChange));
+      this.followed.set(label, new Collection(store, leasePath(label), decodePart, log, onChange, MAX_PARTS));
     }
     this.onChange();
   }

@@ -98,6 +98,8 @@ it('is the old file or the new one, as a whole, whatever checks and reloads come
           const seen = await readFile(destination, 'utf8');
           const isNew = applied.kind !== 'failed' || applied.written || current === next;
           expect(seen).toBe(isNew ? next : current);
+          // a daemon that ends replaces nothing any more
+          if (now.check === 'interrupted') expect(applied.kind === 'done' && applied.written).toBe(false);
           if (applied.kind === 'done') expect((await stat(destination)).mode & 0o777).toBe(0o644);
           // nothing is told of what is not there, and all that is there is told in the end
           if (applied.kind !== 'failed') expect(told === seen || applied.kind === 'same').toBe(true);

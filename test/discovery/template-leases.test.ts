@@ -69,3 +69,18 @@ it('takes neither the queues of services for leases, nor what cannot be read for
   expect(leases.leases).toEqual([{ label: 'db', waiters: [{ id: 'b', host: 'w2' }] }]);
   expect(log.at('error')).toEqual([expect.stringContaining('/leases/db/holder')]);
 });
+
+it('reads so many who wait for one lease and no more, and says so', async () => {
+  await hold('db', 'a');
+  const data = encodeWaiter({ id: 'b', host: 'w2' });
+  await done(
+    Promise.all(Array.from({ length: 1_005 }, () => store.create(waiterPrefix('db'), data, 'ephemeral-sequential'))),
+  );
+  const leases = new TemplateLeases(store, log, () => {});
+  await clock.until('it to be read', () => leases.ready);
+  expect(leases.leases[0]).toMatchObject({ label: 'db', holder: { id: 'a' } });
+  expect(leases.leases[0]?.waiters.length).toBe(999);
+  expect(log.at('error')).toEqual([
+    expect.stringContaining('/leases/db has 6 children more than the 1000 that are read'),
+  ]);
+});
