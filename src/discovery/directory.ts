@@ -33,6 +33,9 @@ export const MAX_LABELS = 10_000;
 const MAX_REPORTED = 20;
 const NONE: readonly Registration[] = [];
 
+/** Labels that somebody asks for; `all`: those that come later, too. */
+export type FollowedLabels = ReadonlySet<string> | 'all';
+
 interface Followed {
   readonly collection: Collection<Registration>;
   /** Undefined: to be made anew. */

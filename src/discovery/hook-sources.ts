@@ -11,7 +11,7 @@ import { isLabel } from '../shared/names.ts';
 import { type Decoded, decodeDesired, decodeEpoch, decodeMember, decodeSpecRecord } from '../shared/payloads.ts';
 import type { Store, Watch } from '../shared/store.ts';
 import { desiredPath, EPOCH, MEMBERS, SPEC } from '../shared/znodes.ts';
-import { Directory } from './directory.ts';
+import { Directory, type FollowedLabels } from './directory.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import { UnitEvents } from './hook-history.ts';
 import { type ServiceOfUnit, selects, servicesByUnit } from './hook-match.ts';
@@ -27,9 +27,6 @@ export interface HookSourcesOptions {
   readonly onChange: () => void;
   readonly onUnitEvents: (events: readonly ClusterEvent[], position: Position) => void;
 }
-
-/** The labels whose registrations some hook is told of. */
-export type FollowedLabels = ReadonlySet<string> | 'all';
 
 export class HookSources {
   /** Members that have said that they leave, since `forgetLeavers` was called. */

@@ -92,7 +92,16 @@ function cleanMember({ host, address, labels }: TemplateMember): TemplateMember 
   return { host: clean(host), address: clean(address), labels: Object.fromEntries(entries) };
 }
 
+/** What has not changed since it was read is cleaned once. */
+const CLEANED = new WeakMap<Registration, Registration>();
+
 function cleanRegistration(entry: Registration): Registration {
+  const cleaned = CLEANED.get(entry) ?? cleanedRegistration(entry);
+  CLEANED.set(entry, cleaned);
+  return cleaned;
+}
+
+function cleanedRegistration(entry: Registration): Registration {
   const { info, role } = entry;
   return {
     ...entry,

@@ -4,9 +4,11 @@
  */
 import { type ConfigProblem, renderProblem } from '../shared/config/config.ts';
 import { messageOf } from '../shared/error-text.ts';
+import type { FollowedLabels } from './directory.ts';
 import { Budget } from './template-budget.ts';
 import type { TemplateData } from './template-data.ts';
 import { HELPERS, HelperError } from './template-helpers.ts';
+import { labelsSeenBy } from './template-labels.ts';
 
 export type Rendered =
   | { readonly ok: true; readonly text: string }
@@ -41,6 +43,12 @@ export async function templateMistake(template: string): Promise<ConfigProblem |
   const environment = await newEnvironment();
   const compiled = attempt(environment, template, (program) => environment.precompile(program, COMPILED));
   return compiled.ok ? undefined : compiled.mistake;
+}
+
+/** The labels that a template can see; of one that cannot be parsed, none. Never rejects. */
+export async function templateLabels(template: string): Promise<FollowedLabels> {
+  const seen = attempt(await newEnvironment(), template, labelsSeenBy);
+  return seen.ok ? seen.value : new Set();
 }
 
 type Environment = ReturnType<typeof import('handlebars').create>;

@@ -2,7 +2,7 @@
  * One template on this host: rendered, checked and put in place whenever something has changed, and now and then, so that
  * a changed template, a file changed by hand and a check that failed are looked at again. It delays no other template.
  * The first change after a rest is acted upon at once; after that it rests for `debounce`, or, when nothing came of it, for
- * as long as it took, so that a cluster in which much else changes costs half of a processor at most.
+ * as long as it took; and longer when all rendering on the host takes more than its share of the time.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -11,9 +11,11 @@ import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { Template } from '../shared/model.ts';
+import type { Share } from '../shared/share.ts';
+import type { FollowedLabels } from './directory.ts';
 import type { TemplateData } from './template-data.ts';
 import { TemplateFile, type TemplateFileOptions } from './template-file.ts';
-import { renderTemplate } from './template-render.ts';
+import { renderTemplate, templateLabels } from './template-render.ts';
 
 /** As `/status` shows it. `waiting`: not all has been read from ZooKeeper yet. */
 export interface TemplateState {
@@ -30,6 +32,10 @@ export interface TemplateRunnerOptions {
   readonly folder: string;
   readonly reloadUnit: TemplateFileOptions['reloadUnit'];
   readonly run: TemplateFileOptions['run'];
+  /** Of the daemon's time, for rendering. */
+  readonly share: Share;
+  /** Told which labels the template can see before `data` is asked for. */
+  readonly needs: (labels: FollowedLabels) => void;
   /** Undefined: nothing may be touched now. */
   readonly data: () => TemplateData | undefined;
   /** A file was written. */
@@ -52,6 +58,8 @@ export class TemplateRunner {
   private readonly file: TemplateFile;
   private readonly loop: Loop;
   private current: TemplateState;
+  /** What the template can see, by its text. */
+  private seen: { readonly text: string; readonly labels: FollowedLabels } | undefined;
   /** How long it rests after the last pass. */
   private restMs = 0;
   /** The problem that was said last. */
@@ -66,7 +74,7 @@ export class TemplateRunner {
       clock,
       log,
       gatherMs: GATHER_MS,
-      restMs: () => this.restMs,
+      restMs: () => Math.max(this.restMs, this.options.share.restMs),
       tickMs: () => Math.max(TICK_MS, template.debounceMs),
       pass: () => this.pass(),
     });
@@ -93,16 +101,23 @@ export class TemplateRunner {
   }
 
   private async pass(): Promise<void> {
-    const { template, data, clock, log, onWritten, after } = this.options;
+    const { template, data, needs, share, clock, log, onWritten, after } = this.options;
     await after;
     if (data() === undefined) return;
     const begun = clock.now();
     this.restMs = template.debounceMs;
     const source = await readSource(template.source);
+    if (source.ok && this.seen?.text !== source.text)
+      this.seen = { text: source.text, labels: await templateLabels(source.text) };
+    if (this.abort.signal.aborted) return;
+    if (this.seen) needs(this.seen.labels);
     // what was read meanwhile counts; silence that began meanwhile does, too
+    const works = clock.now();
     const facts = data();
-    if (facts === undefined || this.abort.signal.aborted) return;
+    if (facts === undefined) return;
     const rendered = source.ok ? await renderTemplate(template.source, source.text, facts) : source;
+    share.spend(clock.now() - works);
+    if (this.abort.signal.aborted) return;
     if (!rendered.ok) {
       // what fails after much work must not do it again at each change
       this.restMs = Math.max(this.restMs, REST_AFTER_FAILURE * (clock.now() - begun));

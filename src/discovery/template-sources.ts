@@ -9,7 +9,7 @@ import type { Desired, Member, Template } from '../shared/model.ts';
 import { decodeDesired, decodeMember, decodeSpecRecord } from '../shared/payloads.ts';
 import type { Store, Watch } from '../shared/store.ts';
 import { DESIRED, desiredPath, MEMBERS, SPEC } from '../shared/znodes.ts';
-import { Directory } from './directory.ts';
+import { Directory, type FollowedLabels } from './directory.ts';
 import { selects } from './hook-match.ts';
 import { type TemplateData, templateData } from './template-data.ts';
 import { TemplateLeases } from './template-leases.ts';
@@ -24,24 +24,25 @@ export interface TemplateSourcesOptions {
   readonly onChange: () => void;
 }
 
-/** Members, placements, registrations and leases, kept up to date. */
+/** Members, placements, leases, and what is registered under the labels that are asked for, kept up to date. */
 export class TemplateFacts {
   private readonly members: Collection<Member>;
   private readonly desired: Collection<Desired>;
-  private readonly directory: Directory;
+  private directory: Directory;
+  private labels: FollowedLabels = new Set();
   private readonly leases: TemplateLeases;
   private made: TemplateData | undefined;
 
-  constructor(private readonly options: Omit<TemplateSourcesOptions, 'labels'>) {
-    const { store, clock, log } = options;
-    const onChange = () => {
-      this.made = undefined;
-      options.onChange();
-    };
+  constructor(
+    private readonly options: Omit<TemplateSourcesOptions, 'labels'>,
+    labels: FollowedLabels,
+  ) {
+    const { store, log } = options;
+    const onChange = () => this.onChange();
     this.members = new Collection(store, MEMBERS, decodeMember, log, onChange);
     this.desired = new Collection(store, DESIRED, decodeDesired, log, onChange);
-    this.directory = new Directory({ store, clock, log, onChange, gatherMs: 0 });
-    this.directory.followAll();
+    this.directory = this.newDirectory();
+    this.followLabels(labels);
     this.leases = new TemplateLeases(store, log, onChange);
   }
 
@@ -57,6 +58,29 @@ export class TemplateFacts {
       leases: leases.leases,
     });
     return this.made;
+  }
+
+  /** These and no others. There is no data until those that are new have been read. */
+  followLabels(labels: FollowedLabels): void {
+    if (isPart(labels, this.labels) && isPart(this.labels, labels)) return;
+    if (!isPart(this.labels, labels)) {
+      this.directory.close();
+      this.directory = this.newDirectory();
+    }
+    this.labels = labels;
+    this.made = undefined;
+    if (labels === 'all') this.directory.followAll();
+    else for (const label of labels) this.directory.follow(label);
+  }
+
+  private newDirectory(): Directory {
+    const { store, clock, log } = this.options;
+    return new Directory({ store, clock, log, onChange: () => this.onChange(), gatherMs: 0 });
+  }
+
+  private onChange(): void {
+    this.made = undefined;
+    this.options.onChange();
   }
 
   close(): void {
@@ -103,10 +127,12 @@ export class TemplateSources {
     return declared.filter(({ on }) => selects(on, facts));
   }
 
-  /** Begins or ends to read what templates are rendered from. */
-  follow(needed: boolean): void {
-    if (needed) this.facts ??= new TemplateFacts(this.options);
-    else {
+  /** Begins or ends to read what templates are rendered from; `labels`: those that some template can see. */
+  follow(needed: boolean, labels: FollowedLabels): void {
+    if (needed) {
+      this.facts ??= new TemplateFacts(this.options, labels);
+      this.facts.followLabels(labels);
+    } else {
       this.facts?.close();
       this.facts = undefined;
     }
@@ -118,6 +144,12 @@ export class TemplateSources {
 
   close(): void {
     for (const watch of this.watches) watch.close();
-    this.follow(false);
+    this.follow(false, new Set());
   }
+}
+
+/** Whether all of `some` are among `all`. */
+function isPart(some: FollowedLabels, all: FollowedLabels): boolean {
+  if (all === 'all') return true;
+  return some !== 'all' && [...some].every((label) => all.has(label));
 }

@@ -247,6 +247,7 @@ describe('templates', () => {
     checked = [];
     // what changes nothing in the file puts nothing off
     await joins('w8');
+    await clock.advance(20);
     const data = (id: string) =>
       encodeRegistration({ label: 'web', id, host: id, address: 'a', healthy: true, source: 'service' });
     const create = (id: string) => others.create(registrationPath('web', id), data(id), 'ephemeral');
@@ -474,5 +475,60 @@ describe('templates', () => {
     await propose(template({ ...CHECKED, source: join(folder, 'second.tpl') }));
     await clock.advance(2_000);
     expect([await read(), states()]).toEqual(['second', ['out current']]);
+  });
+});
+
+describe('what templates read', () => {
+  /** Reads that it takes until what happened is known. */
+  async function readsOf(change: () => Promise<void>): Promise<number> {
+    const before = store.reads;
+    await change();
+    await clock.advance(5_000);
+    return store.reads - before;
+  }
+
+  beforeEach(async () => {
+    await register('w1');
+    await register('x1', 'other');
+  });
+
+  it('is what is registered under the labels that they name: of others, not even a change', async () => {
+    await writeFile(source, SERVERS);
+    await boot(template());
+    expect(await read()).toBe('w1 ');
+    expect(await readsOf(() => register('x2', 'other'))).toBe(0);
+    expect(await readsOf(() => register('w2'))).toBe(2);
+    expect(await read()).toBe('w1 w2 ');
+  });
+
+  it('follows the text of a template, to labels that it names then, and from those that it names no more', async () => {
+    await writeFile(source, SERVERS);
+    await boot(template());
+    await writeFile(source, SERVERS.replace('web', 'other'));
+    await clock.advance(20_000);
+    expect(await read()).toBe('x1 ');
+    expect(await readsOf(() => register('w2'))).toBe(0);
+    expect(await readsOf(() => register('x2', 'other'))).toBe(2);
+    expect(await read()).toBe('x1 x2 ');
+  });
+
+  it('is everything for one that lists all services, until that is no longer for this host', async () => {
+    const all = join(folder, 'all.tpl');
+    await writeFile(source, SERVERS);
+    await writeFile(all, '{{#each services}}{{label}}/{{id}} {{/each}}');
+    await boot(template(), template({ source: all, destination: file('all') }));
+    expect(await readsOf(() => register('y1', 'new'))).toBeGreaterThanOrEqual(2);
+    expect([await read(), await read('all')]).toEqual(['w1 ', 'new/y1 other/x1 web/w1 ']);
+    await propose(template());
+    await clock.advance(1_000);
+    expect(await readsOf(() => register('y2', 'new'))).toBe(0);
+    expect(await readsOf(() => register('w2'))).toBe(2);
+    expect(await read()).toBe('w1 w2 ');
+  });
+
+  it('is nothing of discovery on a host that no template is for', async () => {
+    await writeFile(source, SERVERS);
+    await boot(template({ on: { labels: { role: 'other' } } }));
+    expect(await readsOf(() => register('w2'))).toBe(0);
   });
 });
