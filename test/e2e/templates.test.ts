@@ -1,6 +1,7 @@
 /** Templates on real hosts: a real HAProxy whose servers are what runs. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Host } from '../harness/host.ts';
+import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { service } from '../harness/units.ts';
 import { until, untilEqual } from '../harness/until.ts';
@@ -27,6 +28,20 @@ backend web
   server {{id}} {{address}}:{{port}}
 {{/each}}
 `;
+const FACTS = '/etc/facts.txt';
+/** All that a template may know. */
+const FACTS_TEMPLATE = `{{host}}
+{{#each members}}{{host}} {{labels.role}};{{/each}}
+{{#each services}}{{label}} {{id}} {{role}};{{/each}}
+{{#each placements}}{{@key}} {{join this ","}};{{/each}}
+{{#each leases}}{{@key}} {{holder.id}} {{holder.host}} {{#each waiters}}{{id}}{{/each}};{{/each}}
+`;
+const PAGES = '/srv/pages/servers';
+/** Says what it was given, and where it ran, in places that the daemon may not write. */
+const LOOK = `#!/bin/sh
+cat "$1" >/srv/looked
+grep -o 'servicewatcher-template-[0-9a-f]*' /proc/self/cgroup >/srv/group
+`;
 const TEMPLATES = `templates:
   - source: ${SOURCE}
     destination: ${CONFIG}
@@ -35,6 +50,8 @@ const TEMPLATES = `templates:
     reload: haproxy.service
     mode: 0640
     owner: root:haproxy
+  - {source: /etc/facts.tpl, destination: ${FACTS}, on: {labels: {role: balancer}}}
+  - {source: /etc/pages.tpl, destination: ${PAGES}, on: {labels: {pages: srv}}, check: '/usr/local/bin/look {file}'}
 `;
 
 describeOnHosts('a template on three hosts', () => {
@@ -44,7 +61,12 @@ describeOnHosts('a template on three hosts', () => {
       hosts: 3,
       daemons: 1,
       units: { 'web.service': service('ExecStart=node /srv/web.js') },
-      files: { '/srv/web.js': WEB, [SOURCE]: TEMPLATE },
+      files: {
+        '/srv/web.js': WEB,
+        [SOURCE]: TEMPLATE,
+        '/etc/facts.tpl': FACTS_TEMPLATE,
+        '/etc/pages.tpl': '{{#each discovery.web}}{{id}} {{/each}}',
+      },
       sessionTimeout: 2,
       settings: TEMPLATES,
       services: ['{name: web, type: global, discovery: {port: 8080, role: backend}}'],
@@ -73,7 +95,11 @@ describeOnHosts('a template on three hosts', () => {
   /** Another inode or another time: it was written. */
   const file = async () => (await host('w2').mustSh('stat', '-c', '%i %Y %a %U:%G', CONFIG)).trim();
   const reloads = async () => (await host('w2').journal('haproxy.service')).match(/Reloaded haproxy/g)?.length ?? 0;
-  const state = async () => JSON.parse((await cluster.lab.http(host('w2'), '/status')).body).templates;
+  const stateOf = async (name: string, destination: string) => {
+    const { templates } = JSON.parse((await cluster.lab.http(host(name), '/status')).body);
+    return templates.filter((template: { destination: string }) => template.destination === destination);
+  };
+  const state = () => stateOf('w2', CONFIG);
 
   it('is written with the servers that run, by the hosts that it is for, and HAProxy sends them requests', async () => {
     await untilServers('w1', 'w2');
@@ -133,5 +159,82 @@ describeOnHosts('a template on three hosts', () => {
     await untilEqual(state, [{ destination: CONFIG, state: 'current' }], { ...WAIT, what: 'it to be right again' });
     const rendered = await host('w2').mustSh('servicewatcher', 'render', SOURCE);
     expect(rendered).toBe(await host('w2').read(CONFIG));
+  });
+
+  it('knows members, labels, registrations, placements and leases, as `servicewatcher render` shows', async () => {
+    const facts = async () => (await host('w2').read(FACTS)).trimEnd().split('\n');
+    const expected = (leases: string) => [
+      'w2',
+      'w1 ;w2 balancer;',
+      'web w1 backend;web w2 backend;',
+      'web.service w1,w2;',
+      ...(leases === '' ? [] : [leases]),
+    ];
+    const lease = (command: string, id: string, ...more: string[]) =>
+      host('w1').mustSh('servicewatcher', command, '--label', 'db', '--service-id', id, ...more);
+    await host('w1').systemctl('reset-failed', 'web.service');
+    await untilEqual(facts, expected(''), { ...WAIT, what: 'the facts' });
+    await lease('acquire-lease', 'one');
+    await untilEqual(facts, expected('db one w1 ;'), { ...WAIT, what: 'the lease to be known' });
+    const second = lease('acquire-lease', 'two');
+    await untilEqual(facts, expected('db one w1 two;'), { ...WAIT, what: 'who waits to be known' });
+    await lease('release-lease', 'one');
+    await second;
+    await untilEqual(facts, expected('db two w1 ;'), { ...WAIT, what: 'the next holder to be known' });
+
+    const render = (...args: string[]) => host('w2').sh('servicewatcher', 'render', '/etc/facts.tpl', ...args);
+    const { code, stdout } = await render('--json');
+    const { template, text, data } = JSON.parse(stdout);
+    expect({ code, template, text }).toEqual({
+      code: 0,
+      template: '/etc/facts.tpl',
+      text: await host('w2').read(FACTS),
+    });
+    expect(data).toMatchObject({
+      host: 'w2',
+      members: [{ host: 'w1' }, { host: 'w2', labels: { role: 'balancer' } }],
+      discovery: { web: [{ id: 'w1', port: 8080 }, { id: 'w2' }] },
+      placements: { 'web.service': ['w1', 'w2'] },
+      leases: { db: { holder: { id: 'two', host: 'w1' }, waiters: [] } },
+    });
+    expect(await render('--out', '/root/facts')).toMatchObject({ code: 0, stdout: '' });
+    expect(await host('w2').read('/root/facts')).toBe(text);
+    expect(await render('--out', '/no/such/facts')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^\/no\/such\/facts could not be written: ENOENT/),
+    });
+    await host('w2').write('/etc/bad.tpl', 'a\n{{#each members}}');
+    expect(await host('w2').sh('servicewatcher', 'render', '/etc/bad.tpl')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^\/etc\/bad\.tpl:2:\d+: it cannot be parsed/),
+    });
+  });
+
+  it('may be written outside of /etc where its host allows it, and its check is not shut in with the daemon', async () => {
+    const pages = host('w3');
+    await pages.mustSh('mkdir', '/srv/pages');
+    await pages.write('/usr/local/bin/look', LOOK, 0o755);
+    await pages.write(
+      CONFIG_FILE,
+      cluster.configuration('w1').replace('services:', 'host: {labels: {pages: srv}}\nservices:'),
+    );
+    await pages.systemctl('start', DAEMON);
+    const problem =
+      /\/srv\/pages\/servers may not be written by the daemon: allow its folder with ReadWritePaths= \(systemctl edit/;
+    await cluster.untilJournal(pages, problem);
+    expect(await stateOf('w3', PAGES)).toMatchObject([{ state: 'failed', problem: expect.stringMatching(problem) }]);
+    await pages.write(`/etc/systemd/system/${DAEMON}.d/pages.conf`, '[Service]\nReadWritePaths=/srv/pages\n');
+    await pages.systemctl('daemon-reload');
+    await pages.systemctl('restart', DAEMON);
+    await untilEqual(() => stateOf('w3', PAGES), [{ destination: PAGES, state: 'current' }], {
+      ...WAIT,
+      what: 'the file',
+    });
+    const servers = await pages.read(PAGES);
+    expect(servers).toContain('w2');
+    expect(await pages.read('/srv/looked')).toBe(servers);
+    expect(await pages.read('/srv/group')).toMatch(/^servicewatcher-template-[0-9a-f]{32}\n/);
+    expect((await pages.mustSh('ls', '-A', '/srv/pages')).trim()).toBe('servers');
   });
 });
