@@ -241,6 +241,25 @@ describe('pickers that share a connection', () => {
     expect([await entry(), before]).toEqual([before, expect.any(BigInt)]);
   });
 
+  it('keep their servers when the session is lost, and count again', async () => {
+    await register('w1');
+    const proxy = await TcpProxy.start(zookeeper.port);
+    try {
+      const connection = shared({ servers: proxy.address, sessionTimeoutMs: 1_000 });
+      const all = ['c1', 'c2', 'c3'].map((client) => collect(connection.pick({ label: LABEL, client })));
+      await until(() => all.every(({ seen }) => seen.length > 0), { ...WAIT, what: 'servers' });
+      // with more room by now
+      await register('w2');
+      proxy.cut();
+      await until(async () => (await counted()).length === 0, { ...WAIT, what: 'the session to be over' });
+      proxy.heal();
+      await untilEqual(() => loads('w1', 'w2'), [3, 0], { ...WAIT, what: 'them to count again' });
+      expect(all.map(({ seen }) => seen)).toEqual([['w1'], ['w1'], ['w1']]);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it('count no more when they were closed while ZooKeeper was silent', async () => {
     await register('w1');
     const proxy = await TcpProxy.start(zookeeper.port);

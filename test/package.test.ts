@@ -52,6 +52,15 @@ describe('the client library in a project of others', () => {
     expect(compiled.code).toBe(0);
   });
 
+  it('compiles with mqtt.js in the example of MQTT brokers, too', async () => {
+    const other = join(project, 'mosquitto');
+    await cp(join(project, 'node_modules/servicewatcher/deploy/examples/mosquitto'), other, { recursive: true });
+    await symlink(join(projectRoot, 'node_modules/mqtt'), join(project, 'node_modules/mqtt'));
+    const compiled = tsc(other);
+    expect(compiled.output).toBe('');
+    expect(compiled.code).toBe(0);
+  });
+
   it('refuses at compile time what is not there, so that its types are seen', async () => {
     const other = join(folder, 'project/wrong');
     await mkdir(other);
