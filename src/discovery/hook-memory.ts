@@ -115,8 +115,10 @@ function parseJson(text: string): unknown {
 
 /** Shortest time from the end of one write to the next, ms; more for a file that takes long. */
 const PAUSE_MS = 100;
-/** Writing takes at most this share of the time. */
+/** Writing takes at most this share of the time, */
 const SHARE = 20;
+/** but no hook waits for longer than this because the disk, or this host, was busy once. */
+const LONGEST_PAUSE_MS = 2_000;
 
 /** Keeps the file up to date: what changes while it is written, or in the pause after, becomes one more write. */
 export class HookMemory {
@@ -163,7 +165,7 @@ export class HookMemory {
         );
       }
       for (const resolve of served) resolve();
-      await this.pause(Math.max(PAUSE_MS, SHARE * (this.clock.now() - begun)));
+      await this.pause(Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, SHARE * (this.clock.now() - begun))));
     }
     this.writing = undefined;
   }

@@ -138,3 +138,13 @@ it('tells each who waits when what it had to save is on disk, and not before', a
   expect(ends).toEqual(['first 50', 'second 1100']);
   await clock.finish('the end', memory.close());
 });
+
+it('whose write took long once does not hold up the next for much longer', async () => {
+  const clock = new FakeClock();
+  const written: [number, number | undefined][] = [];
+  const memory = new HookMemory(slowFile(clock, 1_000, written), () => NOTHING, clock, log);
+  await clock.finish('the first', memory.save());
+  await clock.finish('the second', memory.save());
+  expect(written.map(([at]) => at)).toEqual([0, 3_000]);
+  await clock.finish('the end', memory.close());
+});
