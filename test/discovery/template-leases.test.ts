@@ -61,6 +61,7 @@ it('knows who has each lease, and who waits in which order, and says when that c
 
 it('takes neither the queues of services for leases, nor what cannot be read for a holder', async () => {
   await done(store.ensure(`${LEASES}/service:web/w1:web.service_0000000001`));
+  await hold('service:db', 'nobody');
   await done(store.ensure(`${LEASES}/db/else`));
   await done(store.create(holderPath('db'), Buffer.from('{}'), 'persistent'));
   await wait('db', 'b');

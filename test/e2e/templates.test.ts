@@ -153,6 +153,11 @@ describeOnHosts('a template on three hosts', () => {
       expect(await state()).toEqual(expected);
     }
     expect(await cluster.metric(host('w2'), 'servicewatcher_templates_failed')).toBe(1);
+    await host('w2').write(SOURCE, `{{nosuch}}\n{{#each members}}\n{{/if}}\n`);
+    expect(await host('w2').sh('servicewatcher', 'check', CONFIG_FILE)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^\/etc\/haproxy\.tpl:2:\d+: each doesn't match if$/m),
+    });
     expect([await file(), await reloads()]).toEqual(before);
     await host('w2').write(SOURCE, TEMPLATE);
     await host('w2').systemctl('reload', DAEMON);
