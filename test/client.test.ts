@@ -208,10 +208,12 @@ describe('pickers that share a connection', () => {
       ((await store.children(clientsPath(LABEL))) ?? []).map((name) => store.get(`${clientsPath(LABEL)}/${name}`)),
     );
     expect(new Set(owners.map((node) => node?.owner)).size).toBe(1);
-    // what was about to choose when it was closed leaves nothing either
-    await store.remove(registrationPath(LABEL, 'w1'));
-    await Promise.all(all.slice(1).map((picker) => picker.close()));
     const left = async () => (await store.children(clientsPath(LABEL))) ?? [];
+    const turns = async () => (await left()).filter((name) => name.startsWith('turn-')).length;
+    await store.remove(registrationPath(LABEL, 'w1'));
+    await until(async () => (await turns()) > 5, { deadlineMs: 5_000, everyMs: 1, what: 'some to be about to choose' });
+    await Promise.all(all.slice(1).map((picker) => picker.close()));
+    expect(await turns()).toBeLessThanOrEqual(1);
     await until(async () => /^c0=w[23]$/.test((await left()).join()), { ...WAIT, what: 'one to be left' });
     await connection.close();
     expect(await left()).toEqual([]);
