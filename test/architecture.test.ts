@@ -105,6 +105,7 @@ const PURE = [
   'leader/verify.ts',
   'leader/why.ts',
   'cli/cluster-status.ts',
+  'cli/completion.ts',
   'cli/leader-notes.ts',
   'cli/dead-ends.ts',
   'shared/active-state.ts',

@@ -6,9 +6,10 @@ import { createLogger, type Logger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { askEnsemble, describeEnsemble } from '../shared/zookeeper/ensemble.ts';
 import { connect } from '../shared/zookeeper/store.ts';
+import { EXIT } from './exit.ts';
 
-/** Exit codes of all commands. */
-export const EXIT = { ok: 0, no: 1, usage: 2, unreachable: 3 } as const;
+export { EXIT };
+
 /** How long a command waits for ZooKeeper, ms. */
 const CONNECT_DEADLINE_MS = 5_000;
 /** How long each server may then take to say what is wrong, ms. */
