@@ -68,6 +68,7 @@ function importers(module: string, which: (each: Import) => boolean = () => true
 /** Decisions: plain functions of their inputs. */
 const PURE = [
   'discovery/choose.ts',
+  'discovery/hook-labels.ts',
   'discovery/hook-match.ts',
   'discovery/hook-text.ts',
   'discovery/hook-view.ts',

@@ -14,6 +14,7 @@ import { desiredPath, EPOCH, MEMBERS, SPEC } from '../shared/znodes.ts';
 import { Directory, type FollowedLabels } from './directory.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import { UnitEvents } from './hook-history.ts';
+import { labelsForHooks } from './hook-labels.ts';
 import { type ServiceOfUnit, selects, servicesByUnit } from './hook-match.ts';
 import type { Position } from './hook-memory.ts';
 import { registrationKey, type View, type ViewRegistration } from './hook-view.ts';
@@ -178,7 +179,7 @@ function sameLabels(a: FollowedLabels, b: FollowedLabels): boolean {
 }
 
 function viewOf({ address, labels, leaving }: Member) {
-  return { address, labels, leaving: leaving === true };
+  return { address, labels: labelsForHooks(labels), leaving: leaving === true };
 }
 
 function registrationsOf(directory: Directory): Map<string, ViewRegistration> {

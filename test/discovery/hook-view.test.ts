@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClusterEvent } from '../../src/discovery/hook-event.ts';
+import { labelsForHooks } from '../../src/discovery/hook-labels.ts';
 import {
   applyEvent,
   EMPTY_VIEW,
@@ -153,4 +154,12 @@ describe('labels that nobody asks for any more', () => {
     expect([...withLabels(view, new Set(['db'])).registrations.keys()]).toEqual(['db/w1']);
     expect(withLabels(view, 'all')).toBe(view);
   });
+});
+
+it('labels of a host that has too many are those that fit, its role first', () => {
+  const few = { a: '1', role: 'x' };
+  expect(labelsForHooks(few)).toBe(few);
+  const many = { a: 'y'.repeat(3_000), b: 'z'.repeat(3_000), c: '1', role: 'r'.repeat(500) };
+  expect(Object.keys(labelsForHooks(many)).sort()).toEqual(['a', 'c', 'role']);
+  expect(labelsForHooks({ role: 'r'.repeat(5_000), z: '1' })).toEqual({ z: '1' });
 });

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { canonicalJson, digestOf, digestOfText } from '../digest.ts';
 import type { Spec } from '../model.ts';
 import { isHostName } from '../names.ts';
+import { MAX_LABELS_BYTES } from '../payload-parts.ts';
 import { MAX_PAYLOAD_BYTES } from '../store.ts';
 import { checkAfter } from './after.ts';
 import type { HostConfig, ParsedConfig, Timings, ZookeeperConfig } from './config.ts';
@@ -198,6 +199,13 @@ function readHost(raw: RawConfig, hostname: string, findings: Findings): HostCon
     if (!isLabelKey(label)) {
       findings.problemAtKey(['host', 'labels', label], `${quote(label)} cannot be a label: ${LABEL_KEY_RULE}`);
     }
+  }
+  const bytes = Buffer.byteLength(canonicalJson(labels));
+  if (bytes > MAX_LABELS_BYTES) {
+    findings.problemAtKey(
+      ['host', 'labels'],
+      `host.labels take ${Math.ceil(bytes / 1024)} KiB, more than the ${MAX_LABELS_BYTES / 1024} KiB that are published; shorten them`,
+    );
   }
   return { name, labels, ...(address === undefined ? {} : { address }) };
 }

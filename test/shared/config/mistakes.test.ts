@@ -412,6 +412,11 @@ const ROWS: readonly (readonly [name: string, source: string, ...expected: strin
     `${HEAD}services: []\nhost: {labels: {a b: c}}`,
     'c.yml:3:17: "a b" cannot be a label: letters, digits and _ . / -, at most 63 characters',
   ],
+  [
+    'labels that take more than every member shall read',
+    `${HEAD}services: []\nhost: {name: w1, labels: {a: ${'x'.repeat(40_000)}}}`,
+    'c.yml:3:18: host.labels take 40 KiB, more than the 32 KiB that are published; shorten them',
+  ],
   ['on_stop misspelt', `${HEAD}services: []\non_stop: kep`, 'c.yml:3:10: on_stop is kep; did you mean keep?'],
   [
     'a brake above everything',
