@@ -66,7 +66,10 @@ const PAGE: Readonly<Record<string, readonly (readonly [row: string, figure: str
     ['a reload', seconds(constant('discovery/template-file.ts', 'RELOAD_MS'))],
     ['processes', count(constant('executor/template-programs.ts', 'LIMITS', 'tasks'))],
     ['memory', mib(constant('executor/template-programs.ts', 'LIMITS', 'memoryBytes'))],
+    ['a file that one of them', mib(constant('executor/template-programs.ts', 'LIMITS', 'fileBytes'))],
     ['of its output', kib(constant('discovery/template-file.ts', 'MAX_OUTPUT_BYTES'))],
+    ['leases that are read', count(constant('discovery/template-leases.ts', 'MAX_LEASES'))],
+    ['of each, its holder', count(constant('discovery/template-leases.ts', 'MAX_PARTS'))],
   ],
   Hooks: [
     ['hooks', count(constant('shared/config/hooks.ts', 'MAX_HOOKS'))],
