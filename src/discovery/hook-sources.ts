@@ -109,6 +109,11 @@ export class HookSources {
     };
   }
 
+  /** Whether a host is a member; undefined: not known yet. */
+  isMember(host: string): boolean | undefined {
+    return this.members?.ready ? this.members.values.has(host) : undefined;
+  }
+
   close(): void {
     for (const watch of this.watches) watch.close();
     this.closeMembers();

@@ -4,10 +4,12 @@
  * history. A hook that is new on this host is told of all that is there.
  */
 import type { Clock } from '../shared/clock.ts';
+import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { Hook } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
+import { leftInOrder } from './departures.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import { complete, wants } from './hook-match.ts';
 import { type HookFile, HookMemory, type HookState, type Position } from './hook-memory.ts';
@@ -33,6 +35,8 @@ export interface HooksOptions {
 const GATHER_MS = 100;
 /** Without any event there is nothing to do; a pass that failed comes again sooner. */
 const TICK_MS = 60_000;
+/** Pause after the history could not be read. */
+const RETRY_MS = 1_000;
 /** Hooks that run at once on a host: those that hang, all at the same time, must not keep others waiting. */
 const MAX_AT_ONCE = 16;
 
@@ -42,6 +46,9 @@ export class Hooks {
   private readonly runners = new Map<string, HookRunner>();
   /** What waited for hooks when the daemon ended, until it is known which hooks there are. */
   private recalled: HookState['queues'] = new Map();
+  /** Members of the last state that was told before this daemon began: what they said since nobody here has heard. */
+  private readonly unheard = new Set<string>();
+  private retry = false;
   private readonly memory: HookMemory;
   private readonly loop: Loop;
   private readonly slots = new Slots(MAX_AT_ONCE);
@@ -56,7 +63,7 @@ export class Hooks {
       clock,
       log,
       gatherMs: GATHER_MS,
-      tickMs: () => TICK_MS,
+      tickMs: () => (this.retry ? RETRY_MS : TICK_MS),
       pass: () => this.pass(),
     });
   }
@@ -66,6 +73,7 @@ export class Hooks {
     const { seen, position, queues } = await this.options.file.load();
     if (this.ended) return;
     this.seen = seen;
+    for (const [host, { leaving }] of seen.members) if (!leaving) this.unheard.add(host);
     this.position = position;
     this.recalled = queues;
     const { host, labels, store, clock, log } = this.options;
@@ -105,10 +113,13 @@ export class Hooks {
     return { seen: this.seen, position: this.position, queues: new Map([...this.recalled, ...queues]) };
   }
 
-  private pass(): void {
+  private async pass(): Promise<void> {
     const { sources } = this;
-    const selected = sources?.selected;
-    if (sources === undefined || selected === undefined || this.ended) return;
+    if (sources?.selected === undefined || this.ended) return;
+    sources.follow([...sources.selected.values()], this.position);
+    this.retry = !(await this.hearDepartures(sources));
+    const { selected } = sources;
+    if (selected === undefined || this.retry || this.ended) return;
     const fresh = this.arrange(selected);
     sources.follow([...selected.values()], this.position);
     const before = withLeavers(withLabels(this.seen, sources.labels), sources.leavers);
@@ -120,6 +131,22 @@ export class Hooks {
     for (const host of sources.leavers) if (!after.members.has(host)) sources.leavers.delete(host);
     for (const [key, runner] of this.runners) this.tell(runner, fresh.has(key) ? anew : told);
     void this.memory.save();
+  }
+
+  /** Notes those who went before this daemon began, and had said that they would. False: that could not be read. */
+  private async hearDepartures(sources: HookSources): Promise<boolean> {
+    for (const host of this.unheard) if (sources.isMember(host)) this.unheard.delete(host);
+    const gone = [...this.unheard].filter((host) => sources.isMember(host) === false);
+    const { store, log } = this.options;
+    if (gone.length === 0) return true;
+    try {
+      for (const host of await leftInOrder(store, gone)) sources.leavers.add(host);
+      for (const host of gone) this.unheard.delete(host);
+      return true;
+    } catch (error) {
+      log.debug(`the history could not be read for hooks: ${messageOf(error)}; tried again`);
+      return false;
+    }
   }
 
   /** A runner for each hook that is for this host, and for no other; answers the keys of those that are new. */

@@ -1,13 +1,14 @@
 /** Hooks of one host over a pretended ZooKeeper: what their programs are told when the cluster changes. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HookFile, HookState } from '../../src/discovery/hook-memory.ts';
 import type { HookOutcome, HookRun } from '../../src/discovery/hook-runner.ts';
 import { EMPTY_VIEW } from '../../src/discovery/hook-view.ts';
 import { Hooks } from '../../src/discovery/hooks.ts';
 import { encodeRegistration, registrationPath } from '../../src/discovery/registration.ts';
-import { encodeBatches, type HistoryEvent, RING_PREFIX } from '../../src/shared/history.ts';
+import { encodeBatches, type HistoryEvent, RING_PREFIX, type Ring } from '../../src/shared/history.ts';
 import type { Hook, Service } from '../../src/shared/model.ts';
 import { encodeDesired, encodeEpoch, encodeMember, encodeSpecRecord } from '../../src/shared/payloads.ts';
+import { StoreError } from '../../src/shared/store.ts';
 import {
   DESIRED,
   DISCOVERY,
@@ -23,7 +24,7 @@ import { FakeClock } from '../fakes/clock.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeProcess } from '../fakes/process.ts';
-import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { FakeEnsemble, FakeStore } from '../fakes/store.ts';
 
 const WEB: Service = {
   name: 'web',
@@ -165,11 +166,13 @@ const register = async (label: string, host: string, more: { readonly role?: str
   await put(registrationPath(label, host), encodeRegistration(registration));
 };
 let batches = 0;
-const happen = async (kind: string, host: string, more: Partial<HistoryEvent> = {}) => {
+const happen = async (kind: string, host: string, more: Partial<HistoryEvent> = {}, ring: Ring = 'host') => {
   const event = { at: clock.date().toISOString(), kind, host, unit: 'web.service', reason: 'x', why: 'so', ...more };
   for (const data of encodeBatches(host, `b${batches++}`, [event]))
-    await done(others.create(RING_PREFIX.host, data, 'persistent-sequential'));
+    await done(others.create(RING_PREFIX[ring], data, 'persistent-sequential'));
 };
+/** The leader tells what it has decided. */
+const decide = (kind: string, host: string) => happen(kind, host, {}, 'leader');
 
 describe('a hook for members', () => {
   const all = hook({ events: ['member-join', 'member-leave', 'member-failed'] });
@@ -417,6 +420,44 @@ describe('at least once', () => {
     told = [];
     await boot();
     expect(told).toEqual(['/told: member-failed w1 10.0.0.1 - -', '/told: member-join w2 10.0.0.2 - -']);
+  });
+
+  it('tells of those who left in good order meanwhile that they did, as far as the leader has told', async () => {
+    await propose([all]);
+    for (const host of ['w1', 'w2', 'w3', 'w4', 'w5']) await join(host);
+    await decide('member-left', 'w5');
+    const first = await boot();
+    kill(first);
+    for (const host of ['w1', 'w2', 'w3', 'w5']) await vanish(host);
+    await decide('member-left', 'w1');
+    await decide('member-left', 'w2');
+    await decide('member-joined', 'w2');
+    await decide('member-lost', 'w3');
+    await decide('member-joined', 'w5');
+    for (let each = 0; each < 150; each++) await decide('placed', 'w4');
+    told = [];
+    await boot();
+    expect(told).toEqual([
+      '/told: member-leave w1 10.0.0.1 - -',
+      '/told: member-failed w2 10.0.0.2 - -; w3 10.0.0.3 - -; w5 10.0.0.5 - -',
+    ]);
+  });
+
+  it('waits for the word of the leader when the history cannot be read at first', async () => {
+    await propose([all]);
+    await join('w1');
+    const first = await boot();
+    kill(first);
+    await vanish('w1');
+    await decide('member-left', 'w1');
+    told = [];
+    const unread = vi.spyOn(FakeStore.prototype, 'children');
+    unread.mockRejectedValueOnce(new StoreError('deadline', HISTORY, 'no answer'));
+    await boot();
+    expect(told).toEqual([]);
+    await clock.advance(1_000);
+    expect(told).toEqual(['/told: member-leave w1 10.0.0.1 - -']);
+    unread.mockRestore();
   });
 
   it('does not tell again what was told when nothing happened', async () => {
