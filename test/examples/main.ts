@@ -10,6 +10,7 @@ export type RunExample = (stop: AbortSignal, print: (line: string) => void) => P
 
 /** Name → the module that plays it; only the one that is asked for is loaded. */
 const EXAMPLES: Readonly<Record<string, () => Promise<{ readonly run: RunExample }>>> = {
+  haproxy: () => import('./haproxy.ts'),
   mosquitto: () => import('./mosquitto.ts'),
   nodes: () => import('./nodes.ts'),
 };

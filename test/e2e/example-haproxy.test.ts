@@ -1,0 +1,48 @@
+/** Backends that come and go behind two HAProxy, under a steady load: deploy/examples/haproxy, as it stands. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { HaproxyExample, type Loss } from '../examples/haproxy.ts';
+import { summary } from '../examples/requests.ts';
+import { describeOnHosts } from '../harness/requirements.ts';
+
+describeOnHosts('backends behind HAProxy on five hosts', () => {
+  let example: HaproxyExample;
+  beforeAll(async () => {
+    example = await HaproxyExample.create(new AbortController().signal);
+    // the daemons one after the other, the backends last
+    await example.begin();
+  });
+  afterAll(() => example?.destroy());
+
+  it('answer though the hosts, and what runs on them, came one after the other, the last one first', async () => {
+    expect(example.balancers).toHaveLength(2);
+    expect(await example.backends()).toHaveLength(3);
+  });
+
+  it('fail no request while one is added, stopped, moved, drained and taken away', async () => {
+    for (const step of example.plannedSteps()) {
+      const { what, requests, failed } = await step();
+      console.info(`${what}: ${summary(requests)}`);
+      expect(failed, what).toEqual([]);
+      expect(requests.length).toBeGreaterThan(50);
+    }
+  }, 90_000);
+
+  const within = ({ what, requests, failed, atRisk }: Loss) => {
+    console.info(`${what}: ${summary(requests)}; ${atRisk.length} were in flight at that moment`);
+    expect(requests.length).toBeGreaterThan(50);
+    expect(failed.length, what).toBeLessThanOrEqual(atRisk.length);
+    expect(failed.filter((each) => !atRisk.includes(each))).toEqual([]);
+  };
+
+  it('fail no request but those in flight when one is killed, which systemd starts again where it was', async () => {
+    within(await example.killBackend());
+  });
+
+  it('fail no request but those in flight when a host loses its power', async () => {
+    within(await example.losePower());
+  });
+
+  it('answer again when a HAProxy was killed, and started by systemd without anything else', async () => {
+    await example.killBalancer();
+  });
+});
