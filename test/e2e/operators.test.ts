@@ -5,7 +5,7 @@ import { describeOnHosts } from '../harness/requirements.ts';
 import { service, sleeping } from '../harness/units.ts';
 import { until } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
-import { viewUnits } from './unit-view.ts';
+import { stoppedAt, viewUnits } from './unit-view.ts';
 
 const SERVICES = ['{name: agent, type: global}', '{name: web, count: 2}', '{name: once, count: 1, isolation: stop}'];
 const UNITS = ['agent.service', 'web.service', 'once.service'];
@@ -123,11 +123,3 @@ describeOnHosts('operators of three hosts', () => {
     expect(await cluster.runsOn('agent.service'), 'nothing has become of all this').toHaveLength(3);
   });
 });
-
-/** When systemd on the host last said that the unit had ended, ms of `monotonicNow`'s clock; rejects when it did not. */
-async function stoppedAt(host: Host, unit: string): Promise<number> {
-  const lines = (await host.journal(unit)).split('\n').filter((line) => line.includes('Deactivated successfully'));
-  const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
-  if (at === undefined) throw new Error(`${unit} has not ended on ${host.name}`);
-  return Number(at) * 1000;
-}

@@ -1,9 +1,11 @@
 /** A host that joins late stays empty until somebody asks for an even load; then no more moves than that takes. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { AskedMove } from '../../src/shared/model.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { service, sleeping } from '../harness/units.ts';
 import { until } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
+import { stoppedAt, viewUnits } from './unit-view.ts';
 
 const SERVICES = ['a', 'b', 'c', 'd'].map((name) => `{name: ${name}, count: 1}`);
 const UNITS = [...['a', 'b', 'c', 'd'].map((name) => `${name}.service`), 'once.service', 'agent.service'];
@@ -16,7 +18,7 @@ describeOnHosts('three hosts of which one joined late', () => {
       hosts: 3,
       daemons: 2,
       // a unit that takes its time to start is waited for; one that may run once only is handed over
-      units: { ...units, 'once.service': service('ExecStartPre=sleep 0.5\nExecStart=sleep infinity') },
+      units: { ...units, 'once.service': service('ExecStart=sleep infinity\nExecStop=sleep 0.5') },
       services: [...SERVICES, '{name: once, count: 2, isolation: stop}', '{name: agent, type: global}'],
     });
     await cluster.untilCounts({
@@ -28,6 +30,15 @@ describeOnHosts('three hosts of which one joined late', () => {
   afterAll(() => cluster?.destroy());
 
   const command = (...words: string[]) => cluster.lab.host('w1').sh('servicewatcher', ...words);
+
+  /** What is moved by one rebalance, which must succeed. */
+  const moved = async (...words: string[]): Promise<AskedMove[]> => {
+    const { code, stdout, stderr } = await command('rebalance', '--yes', '--json', ...words);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { made, end } = JSON.parse(stdout);
+    expect(end).toBe('done');
+    return made;
+  };
 
   it('get an even load when it is asked for, and what need not move runs on', async () => {
     await cluster.deploy(cluster.lab.host('w3'));
@@ -49,14 +60,19 @@ describeOnHosts('three hosts of which one joined late', () => {
     expect(shown.stdout).toMatch(/2 move\(s\): hosts have 1 to 4 instance\(s\) each now, 3 then\n$/);
     expect(await cluster.pids(...UNITS), 'it was only shown').toEqual(before);
 
-    const { code, stdout, stderr } = await command('rebalance', '--yes', '--json');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const { made, end } = JSON.parse(stdout);
-    expect({ moves: made.length, end }).toEqual({ moves: 2, end: 'done' });
+    const first = await moved('--service', 'once');
+    expect(first.map(({ unit, to }) => `${unit} → ${to}`)).toEqual(['once.service → w3']);
+    const [view] = await viewUnits(cluster.lab.host('w3'), ['once.service']);
+    const ended = await stoppedAt(cluster.lab.host(first[0]?.from ?? ''), 'once.service');
+    expect(ended, 'what may run once only has ended here before it begins there').toBeLessThan(
+      view?.activeEnterMs ?? 0,
+    );
+    const made = [...first, ...(await moved())];
+    expect(made).toHaveLength(2);
 
     const after = await cluster.pids(...UNITS);
-    const moved = new Set(made.map(({ unit, from }: { unit: string; from: string }) => `${from} ${unit}`));
-    const kept = Object.fromEntries(Object.entries(before).filter(([key]) => !moved.has(key)));
+    const gone = new Set(made.map(({ unit, from }) => `${from} ${unit}`));
+    const kept = Object.fromEntries(Object.entries(before).filter(([key]) => !gone.has(key)));
     expect(after, 'what need not move runs on, in the same process').toMatchObject(kept);
     const loads = ['w1', 'w2', 'w3'].map(
       (name) => Object.keys(after).filter((key) => key.startsWith(`${name} `)).length,
@@ -66,7 +82,7 @@ describeOnHosts('three hosts of which one joined late', () => {
     const again = await command('rebalance', '--yes');
     expect(again).toMatchObject({ code: 0, stdout: 'nothing to move: hosts have 3 instance(s) each\n' });
     expect(await cluster.pids(...UNITS)).toEqual(after);
-    expect((await command('events', '--service', made[0].unit)).stdout).toMatch(
+    expect((await command('events', '--service', made[0]?.unit ?? '')).stdout).toMatch(
       /moved .*to even out the load, as asked for on w1/,
     );
   });

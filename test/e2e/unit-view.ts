@@ -23,6 +23,14 @@ export async function viewUnits(host: Host, units: readonly string[]): Promise<U
   }));
 }
 
+/** When systemd on the host last said that the unit had ended, ms of `monotonicNow`'s clock; rejects when it did not. */
+export async function stoppedAt(host: Host, unit: string): Promise<number> {
+  const lines = (await host.journal(unit)).split('\n').filter((line) => line.includes('Deactivated successfully'));
+  const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
+  if (at === undefined) throw new Error(`${unit} has not ended on ${host.name}`);
+  return Number(at) * 1000;
+}
+
 function property(block: string, name: string): string {
   const line = block.split('\n').find((candidate) => candidate.startsWith(`${name}=`));
   if (line === undefined) throw new Error(`systemd did not tell ${name}: ${block}`);
