@@ -250,6 +250,58 @@ describe('the queue of those who choose', () => {
   });
 });
 
+/** A choice takes fewer: from the moment that its turn is there until it is made, with messages that take 1 ms. */
+const MOMENTS = Array.from({ length: 12 }, (_, ms) => ms);
+
+describe('one that chooses, and is interrupted', () => {
+  /** A client that has had its turn for so long. */
+  async function choosing(w: PickWorld, ms: number): Promise<Held> {
+    const held = w.hold('c1', 60_000);
+    await w.clock.until('its turn', () => w.turns().length === 1);
+    await w.clock.advance(ms);
+    return held;
+  }
+
+  it.each(MOMENTS)(
+    'by a stop after %i ms of its turn, while others choose, does not by what it had read',
+    async (ms) => {
+      // which of the equally loaded ones comes first depends on how many were there before
+      for (const earlier of [0, 1, 2]) {
+        const w = await world('w1', 'w2', 'w3');
+        for (let n = 0; n < earlier; n++) await w.clock.finish('its end', (await holding(w, `earlier${n}`)).stop());
+        const stopped = await choosing(w, ms);
+        stopped.process.pause();
+        for (const client of ['c2', 'c3']) await holding(w, client);
+        stopped.process.resume('messages');
+        await w.clock.until('its server', () => stopped.told.length > 0);
+        await w.clock.advance(1_000);
+        expect(w.clients()).toHaveLength(3);
+        expect(w.spread(['w1', 'w2', 'w3'])).toBe(0);
+      }
+    },
+  );
+
+  it.each(MOMENTS)('by the end of the server after %i ms of its turn, does not count for that', async (ms) => {
+    const w = await world('w1', 'w2');
+    const late: string[] = [];
+    let gone = '';
+    w.ensemble.onApplied = (_session, operations) => {
+      for (const { op, path } of operations) {
+        if (op === 'remove' && path.startsWith('/discovery/')) gone = path.slice(path.lastIndexOf('/') + 1);
+        if (op === 'create' && gone !== '' && path.endsWith(`=${gone}`)) late.push(path);
+      }
+    };
+    const held = await choosing(w, ms);
+    // the one that it is about to take, as nobody else is there
+    await w.unregister('w1');
+    await w.clock.advance(1_000);
+    expect(gone).toBe('w1');
+    expect(late).toEqual([]);
+    expect(w.entries()).toEqual(['c1=w2']);
+    expect(held.told.at(-1)).toContain('w2@');
+  });
+});
+
 describe('a server that is told and not held', () => {
   const never = new AbortController().signal;
   const once = (w: PickWorld, client: string, waitMs = 0) => {

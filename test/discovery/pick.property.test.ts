@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { countClients } from '../../src/discovery/choose.ts';
 import { clientsAmong } from '../../src/discovery/client-entry.ts';
+import { TURN_MS } from '../../src/discovery/turn.ts';
 import { clientsPath } from '../../src/shared/znodes.ts';
 import { type Held, LABEL, PickWorld } from './pick-world.ts';
 
@@ -29,14 +30,22 @@ const latencyMs = fc.constantFrom(1, 10, 100);
 /** When each client comes, ms. */
 const arrivals = fc.array(fc.constantFrom(0, 0, 0, 5, 50), { minLength: 1, maxLength: 25 });
 
-/** What befalls a client: its connection is cut for a while, or the answer to its next request is lost. */
+type Mishap = 'reset' | 'lost answer' | 'silence' | 'stop, timers first' | 'stop, messages first';
+
+/**
+ * What befalls a client: its connection is cut for a while, the answer to its next request is lost, or its process is
+ * stopped for longer than a turn may take, and then goes on with what it had read before.
+ */
 const mishap = fc.record({
   client: fc.nat(24),
   at: fc.nat(400),
-  kind: fc.constantFrom('reset', 'lost answer', 'silence'),
+  kind: fc.constantFrom<Mishap[]>('reset', 'lost answer', 'silence', 'stop, timers first', 'stop, messages first'),
 });
+/** Its turn is taken away meanwhile. With a session this long its connection is not in doubt then, with the default one it is. */
+const STOPPED_MS = TURN_MS + 500;
+const sessionMs = fc.constantFrom(4_000, 10_000);
 
-function befall(held: Held, kind: 'reset' | 'lost answer' | 'silence', within: PickWorld): void {
+function befall(held: Held, kind: Mishap, within: PickWorld): void {
   switch (kind) {
     case 'lost answer':
       held.store.loseNextAnswer();
@@ -49,13 +58,19 @@ function befall(held: Held, kind: 'reset' | 'lost answer' | 'silence', within: P
       held.store.cut('answers');
       within.clock.after(300, () => held.store.heal());
       return;
+    case 'stop, timers first':
+    case 'stop, messages first':
+      held.process.pause();
+      within.clock.after(STOPPED_MS, () => held.process.resume(kind === 'stop, timers first' ? 'timers' : 'messages'));
+      return;
   }
 }
 
 /** Lets every client come at its time. */
-function come(within: PickWorld, times: readonly number[]): Held[] {
+function come(within: PickWorld, times: readonly number[], sessionTimeoutMs?: number): Held[] {
   const held: Held[] = [];
-  for (const [index, at] of times.entries()) within.clock.after(at, () => held.push(within.hold(`c${index}`)));
+  for (const [index, at] of times.entries())
+    within.clock.after(at, () => held.push(within.hold(`c${index}`, sessionTimeoutMs)));
   return held;
 }
 
@@ -72,35 +87,43 @@ function numberOf(known: Map<string, number>, session: string): number {
 describe('clients that come at the same moment', () => {
   it('differ by at most 1 between servers, each having had the fewest clients when it was chosen', async () => {
     await fc.assert(
-      fc.asyncProperty(servers, arrivals, fc.array(mishap, { maxLength: 6 }), latencyMs, seed, async (...args) => {
-        const [ids, times, mishaps, latency, chance] = args;
-        const w = world(chance, latency);
-        await w.register(...ids);
-        const excess: number[] = [];
-        w.ensemble.onApplied = (_session, operations) => {
-          const made = operations.flatMap((each) => (each.op === 'create' ? clientsAmong([each.path.slice(9)]) : []));
-          for (const { client, server } of made) {
-            const others = w.clients().filter((each) => `${LABEL}/${each.client}` !== client);
-            const counts = countClients(others);
-            excess.push((counts.get(server) ?? 0) - Math.min(...ids.map((id) => counts.get(id) ?? 0)));
+      fc.asyncProperty(
+        servers,
+        arrivals,
+        fc.array(mishap, { maxLength: 6 }),
+        latencyMs,
+        seed,
+        sessionMs,
+        async (...args) => {
+          const [ids, times, mishaps, latency, chance, session] = args;
+          const w = world(chance, latency);
+          await w.register(...ids);
+          const excess: number[] = [];
+          w.ensemble.onApplied = (_session, operations) => {
+            const made = operations.flatMap((each) => (each.op === 'create' ? clientsAmong([each.path.slice(9)]) : []));
+            for (const { client, server } of made) {
+              const others = w.clients().filter((each) => `${LABEL}/${each.client}` !== client);
+              const counts = countClients(others);
+              excess.push((counts.get(server) ?? 0) - Math.min(...ids.map((id) => counts.get(id) ?? 0)));
+            }
+          };
+          const held = come(w, times, session);
+          for (const { client, at, kind } of mishaps) {
+            w.clock.after(at, () => {
+              const victim = held[client];
+              if (victim) befall(victim, kind, w);
+            });
           }
-        };
-        const held = come(w, times);
-        for (const { client, at, kind } of mishaps) {
-          w.clock.after(at, () => {
-            const victim = held[client];
-            if (victim) befall(victim, kind, w);
-          });
-        }
-        await w.clock.advance(500);
-        await w.clock.until('all to have one', () => held.every(({ told }) => told.length > 0), WITHIN_MS);
-        expect(excess.length).toBeGreaterThanOrEqual(times.length);
-        expect(Math.max(...excess)).toBe(0);
-        expect(w.spread(ids)).toBeLessThanOrEqual(1);
-        expect(w.clients()).toHaveLength(times.length);
-        // each was told of the one that it counts for
-        expect(w.entries()).toEqual(held.map(entryOf).sort());
-      }),
+          await w.clock.advance(500);
+          await w.clock.until('all to have one', () => held.every(({ told }) => told.length > 0), WITHIN_MS);
+          expect(excess.length).toBeGreaterThanOrEqual(times.length);
+          expect(Math.max(...excess)).toBe(0);
+          expect(w.spread(ids)).toBeLessThanOrEqual(1);
+          expect(w.clients()).toHaveLength(times.length);
+          // each was told of the one that it counts for
+          expect(w.entries()).toEqual(held.map(entryOf).sort());
+        },
+      ),
       { numRuns: 100 },
     );
   });

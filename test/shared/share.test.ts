@@ -40,6 +40,7 @@ describe('a share of the time', () => {
   });
 
   it('saves no more than it may while nothing is done', async () => {
+    share.spend(1);
     await clock.advance(3_600_000);
     share.spend(150);
     expect(share.restMs).toBe(500);
