@@ -24,12 +24,16 @@ const MAX_PICKS = 200;
 const PICK_LABELS = 10;
 const ASK_MS = 1_000;
 
-const logger: Logger = {
-  debug() {},
-  info() {},
-  warn: (message) => void process.stderr.write(`${message}\n`),
-  error: (message) => void process.stderr.write(`${message}\n`),
-};
+/** What goes wrong is printed up to so many times: each registration of a lost session says so. */
+const MAX_TOLD = 20;
+let told = 0;
+
+function tell(message: string): void {
+  told += 1;
+  if (told <= MAX_TOLD) process.stderr.write(`  load: ${message}\n`);
+}
+
+const logger: Logger = { debug() {}, info() {}, warn: tell, error: tell };
 
 const labelOf = (number: number): string => `load-${number}`;
 

@@ -23,6 +23,8 @@ const DIGITS: Readonly<Record<Row['unit'], number>> = { ms: 0, µs: 0, MB: 1, '%
 export function renderRow({ name, unit, samples, goals }: Row): string {
   const summary = summarise(samples);
   const figure = (value: number) => `${value.toFixed(DIGITS[unit])} ${unit}`;
+  const [only] = samples;
+  if (samples.length === 1 && only !== undefined && goals.length === 0) return `${name}: ${figure(only)}; no goal set`;
   const figures = `median ${figure(summary.median)}, p90 ${figure(summary.p90)}, max ${figure(summary.max)}`;
   const verdicts = goals.map(
     ({ of, atMost }) => `goal ${of} ≤ ${atMost} ${unit}: ${isMet(summary, { of, atMost }) ? 'met' : 'MISSED'}`,
