@@ -1,6 +1,6 @@
 /** The example of deploy/examples/mosquitto: real brokers in a mesh, and clients that go on when they lose theirs. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BROKER, type Loss, MosquittoExample } from '../examples/mosquitto.ts';
+import { BROKER, type Loss, MosquittoExample } from '../examples/mosquitto-cluster.ts';
 import type { Count } from '../examples/mqtt-ledger.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 
