@@ -71,7 +71,12 @@ export class Departures {
   /** Before these times (ms of the clock) units are not to be stopped; `atStake`: those that cannot wait. */
   notBefore(atStake: ReadonlySet<string>): ReadonlyMap<string, number> {
     const waiting = [...this.known].filter(([unit]) => !atStake.has(unit));
-    return new Map(waiting.map(([unit, { delayMs }]) => [unit, this.since(unit) + delayMs]));
+    return new Map(
+      waiting.map(([unit, { delayMs }]) => [
+        unit,
+        this.since(unit, this.askedAt.get(unit) ?? this.options.clock.now()) + delayMs,
+      ]),
+    );
   }
 
   /**
@@ -82,7 +87,7 @@ export class Departures {
     const delayMs = Math.min(this.known.get(unit)?.delayMs ?? 0, LEAVING_DELAY_MS);
     if (delayMs === 0) return 0;
     this.look(unit);
-    const end = Math.min(this.since(unit) + delayMs, begun + LEAVING_DELAY_MS);
+    const end = Math.min(this.since(unit, begun) + delayMs, begun + LEAVING_DELAY_MS);
     return Math.max(0, end - this.options.clock.now());
   }
 
@@ -105,8 +110,9 @@ export class Departures {
     else if (!this.unfoundSince.has(unit)) this.unfoundSince.set(unit, clock.now());
   }
 
-  private since(unit: string): number {
-    const limit = (this.askedAt.get(unit) ?? this.options.clock.now()) + this.options.limitMs;
+  /** From when on the delay counts, as far as is known by now, for a stop that was asked for at `asked`. */
+  private since(unit: string, asked: number): number {
+    const limit = asked + this.options.limitMs;
     return Math.min(this.unfoundSince.get(unit) ?? limit, limit);
   }
 }

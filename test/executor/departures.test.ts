@@ -96,6 +96,13 @@ describe('the stop of a unit', () => {
     expect(departures.leftWhenLeaving(UNIT, begun)).toBe(0);
     expect(departures.leftWhenLeaving('other.service', begun)).toBe(0);
   });
+
+  it('does not hold up the end of a daemon for its registration, which stays while ZooKeeper is silent', async () => {
+    departures.follow([unit(1_000)], ours);
+    const begun = clock.now();
+    await clock.advance(LIMIT_MS);
+    expect(departures.leftWhenLeaving(UNIT, begun)).toBe(1_000);
+  });
 });
 
 describe('what is registered', () => {
