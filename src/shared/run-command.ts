@@ -3,6 +3,7 @@
  * It gets a process group of its own, and nothing of that group outlives the answer.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { messageOf } from './error-text.ts';
 import type { Command } from './model.ts';
 
@@ -35,6 +36,11 @@ export const GRACE_MS = 1_000;
 const GONE_MS = 1_000;
 /** How long the rest of the output is waited for when the program is gone: a process of another group may hold the pipe. */
 const DRAIN_MS = 200;
+/**
+ * Of the kernel's choice what to kill when memory runs out (proc(5)), from -1000 to 1000: the daemon is spared, and what it
+ * runs for others goes first. It may always be raised.
+ */
+export const OOM_SCORE_ADJ = 500;
 /** What systemd tells the daemon alone. */
 const NOT_FOR_CHILDREN = ['NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
@@ -92,6 +98,9 @@ class Run {
       if (child.pid === undefined) this.finish({ kind: 'failed', why: error.message });
     });
     child.once('exit', (code, signal) => this.exited(code, signal));
+    // one that is gone already, or a kernel that has no such thing, is no matter
+    if (child.pid !== undefined)
+      writeFile(`/proc/${child.pid}/oom_score_adj`, `${OOM_SCORE_ADJ}`).catch(() => undefined);
   }
 
   private readonly onAbort = () => this.end('aborted');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Command } from '../../src/shared/model.ts';
-import { type RunOptions, runCommand } from '../../src/shared/run-command.ts';
+import { OOM_SCORE_ADJ, type RunOptions, runCommand } from '../../src/shared/run-command.ts';
 import { until } from '../harness/until.ts';
 
 const sh = (script: string): Command => ['/bin/sh', '-c', script];
@@ -33,6 +33,12 @@ describe('a program', () => {
   });
 
   afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it('is killed before the daemon when memory runs out, and what it starts, too', async () => {
+    const wait = 'until [ "$(cat /proc/self/oom_score_adj)" = "$0" ]; do sleep 0.01; done; echo so';
+    const command: Command = ['/bin/sh', '-c', wait, `${OOM_SCORE_ADJ}`];
+    expect(await run(command)).toEqual({ kind: 'exited', code: 0, output: 'so\n' });
+  });
 
   /** Pids that a script wrote, one a line, once there are so many. */
   const pids = (count: number) =>
