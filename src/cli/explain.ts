@@ -17,7 +17,7 @@ export async function explain(file: string, name: string, options: { readonly js
   return withStore(config, async (store) => {
     const snapshot = await readSnapshot(store);
     const found = explainUnits(name, snapshot, Date.now());
-    for (const problem of snapshot.problems) process.stderr.write(`${problem}\n`);
+    for (const problem of snapshot.problems) process.stderr.write(`${escapeControl(problem)}\n`);
     if (found.length === 0) {
       const known = knownNames(snapshot);
       const hint = known.length === 0 ? 'there are none' : suggestion(name, known);
@@ -47,7 +47,7 @@ export function renderUnit(unit: UnitExplanation): string {
   const count = unit.enabled ? `${placed} of ${wanted} placed` : 'disabled';
   const lines = [`${colors.bold(unit.unit)} (${unit.type}): ${placed < wanted ? colors.red(count) : count}`];
   for (const { host, state, why, notes } of unit.instances) {
-    lines.push(`  ${host}: ${state}${why === undefined ? '' : `; ${why}`}`);
+    lines.push(escapeControl(`  ${host}: ${state}${why === undefined ? '' : `; ${why}`}`));
     for (const note of notes) lines.push(`    ${escapeControl(note)}`);
   }
   for (const [why, hosts] of byReason(unit.enabled ? unit.elsewhere : [])) {

@@ -55,11 +55,11 @@ export function render(now: ClusterStatus): string {
     table.push([row.name, row.type, row.instance ?? '', ...COLUMNS.map((column) => cell(row, column)), health(row)]);
   }
   const lines = [header(now), table.toString()];
-  for (const row of now.units) for (const note of row.notes) lines.push(`${row.unit} on ${note}`);
+  for (const row of now.units) for (const note of row.notes) lines.push(escapeControl(`${row.unit} on ${note}`));
   for (const wait of now.waits) lines.push(colors.yellow(wait));
-  for (const problem of now.problems) lines.push(colors.red(problem));
+  for (const problem of now.problems) lines.push(colors.red(escapeControl(problem)));
   for (const { name, state, stale, intent } of now.hosts) {
-    if (intent) lines.push(`${name}: ${state} since ${intent.since} (${escapeControl(intent.why)})`);
+    if (intent) lines.push(escapeControl(`${name}: ${state} since ${intent.since} (${intent.why})`));
     if (stale) lines.push(colors.yellow(`${name}: its configuration file is not the cluster's`));
   }
   return lines.join('\n');
