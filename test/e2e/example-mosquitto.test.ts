@@ -82,8 +82,8 @@ describeOnHosts('three brokers of four hosts, and five clients', () => {
       `${sent} sent, ${confirmed} confirmed, ${missing} missed, ${lost} lost, ${repeated} repeated\n`,
     );
     expect(confirmed).toBeGreaterThanOrEqual(sent - 5);
-    // what the killed broker, or a process that was restarted, had just taken
-    expect(lost).toBeLessThanOrEqual(8);
+    // what the killed broker had just taken; what came to a broker that was found no more before its clients had gone
+    expect(lost).toBeLessThan(sent * 5 * 0.01);
     await example.stopClients();
   });
 });
