@@ -1,6 +1,7 @@
 /** Probes of real servers on loopback, the ill-behaved ones above all. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_OUTPUT_BYTES, type ProbeResult, runProbe, toOutput } from '../../src/health/probe.ts';
 import type { Command } from '../../src/shared/model.ts';
@@ -98,6 +99,55 @@ describe('an http probe', () => {
     expect(await runProbe({ kind: 'http', url: `http://127.0.0.1:${port}/` }, 5_000, never)).toEqual(
       failed(/Parse Error/),
     );
+  });
+
+  /** What a TCP server sends again and again, once it was asked. */
+  const MISBEHAVIOUR: readonly (readonly [what: string, head: string, again: string])[] = [
+    ['headers without end', 'HTTP/1.1 200 OK\r\n', `x-more: ${'x'.repeat(10_000)}\r\n`],
+    ['a header without end', 'HTTP/1.1 200 OK\r\nx-more: ', 'x'.repeat(10_000)],
+    ['a status line without end', 'HTTP/1.1 200 ', 'x'.repeat(10_000)],
+    ['answers without end that are none yet', '', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)],
+    [
+      'chunks without end of one byte',
+      'HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n',
+      '1\r\nx\r\n'.repeat(500),
+    ],
+    ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n', 'x'.repeat(10_000)],
+    [
+      'another protocol',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+      'x'.repeat(10_000),
+    ],
+    ['zeros', '', '\0'.repeat(10_000)],
+  ];
+  it.each(MISBEHAVIOUR)('fails in time on a server that sends %s', async (_what, head, again) => {
+    const port = await listen(
+      createTcpServer((socket) => {
+        const more = () => {
+          while (!socket.destroyed && socket.write(again));
+        };
+        socket
+          .on('error', () => {})
+          .on('drain', () => setImmediate(more))
+          .resume();
+        socket.write(head);
+        more();
+      }),
+    );
+    const begun = performance.now();
+    const result = await runProbe({ kind: 'http', url: `http://127.0.0.1:${port}/` }, 1_000, never);
+    expect(result.ok).toBe(false);
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect(result.ok ? '' : result.output).not.toMatch(/\p{Cc}/u);
+  });
+
+  it('fails on a server that does not speak TLS where it should, or has no certificate', async () => {
+    const plain = await serve((_, answer) => answer.end('fine'));
+    const bare = await listen(createTlsServer());
+    for (const port of [plain, bare]) {
+      const result = await runProbe({ kind: 'http', url: `https://127.0.0.1:${port}/` }, 5_000, never);
+      expect(result).toEqual(failed(/SSL routines|handshake|EPROTO|ECONNRESET/));
+    }
   });
 
   it('takes an endless body for healthy, and reads no more of it than it must', async () => {
