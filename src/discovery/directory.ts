@@ -3,14 +3,14 @@
  * silent, what was read last stands; an entry that cannot be read is reported, and its last readable value stands.
  *
  * Invariant: however many entries change at once, `onChange` is called once for all of them, and a label's list is made
- * anew once for each time it is asked for after a change.
+ * anew once for each time it is asked for after a change; of a label with thousands of entries changes are gathered for longer.
  */
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { Collection } from '../shared/collection.ts';
 import type { Logger } from '../shared/log.ts';
 import { compare, isLabel } from '../shared/names.ts';
 import type { Decoded } from '../shared/payloads.ts';
-import type { Store, Watch } from '../shared/store.ts';
+import { restOfNames, type Store, type Watch } from '../shared/store.ts';
 import { DISCOVERY, discoveryPath } from '../shared/znodes.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
 
@@ -21,7 +21,7 @@ export interface DirectoryOptions {
   readonly onChange: () => void;
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** How long changes are gathered into one call of `onChange`, ms; default 10. */
+  /** How long changes are gathered into one call of `onChange`, ms; default 10. At least 20 ms for 1,000 entries of a label. */
   readonly gatherMs?: number;
 }
 
@@ -127,12 +127,13 @@ export class Directory {
   private onLabel(label: string): void {
     const followed = this.followed.get(label);
     if (followed) followed.list = undefined;
-    this.changed();
+    // whoever is told looks at all of them
+    this.changed(restOfNames(followed?.collection.present.length ?? 0));
   }
 
-  private changed(): void {
+  private changed(atLeastMs = 0): void {
     if (this.closed || this.cancelGather) return;
-    this.cancelGather = this.clock.after(this.options.gatherMs ?? GATHER_MS, () => {
+    this.cancelGather = this.clock.after(Math.max(this.options.gatherMs ?? GATHER_MS, atLeastMs), () => {
       this.cancelGather = undefined;
       this.options.onChange();
     });

@@ -8,6 +8,7 @@ import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { Hook } from '../shared/model.ts';
+import { Share } from '../shared/share.ts';
 import type { Store } from '../shared/store.ts';
 import { leftInOrder } from './departures.ts';
 import type { ClusterEvent } from './hook-event.ts';
@@ -33,6 +34,9 @@ export interface HooksOptions {
 
 /** What happens at once is told at once, ms. */
 const GATHER_MS = 100;
+/** To compare takes at most this share of the daemon's time: with thousands of registrations each look takes tens of milliseconds. */
+const COMPARING_SHARE = 0.1;
+const COMPARING_SAVED_MS = 1_000;
 /** Without any event there is nothing to do; a pass that failed comes again sooner. */
 const TICK_MS = 60_000;
 /** Pause after the history could not be read. */
@@ -58,13 +62,20 @@ export class Hooks {
   constructor(private readonly options: HooksOptions) {
     const { clock, log, file } = options;
     this.memory = new HookMemory(file, () => this.state, clock, log);
+    const share = new Share({ clock, share: COMPARING_SHARE, savedMs: COMPARING_SAVED_MS });
     this.loop = new Loop({
       name: 'hooks',
       clock,
       log,
       gatherMs: GATHER_MS,
+      restMs: () => share.restMs,
       tickMs: () => (this.retry ? RETRY_MS : TICK_MS),
-      pass: () => this.pass(),
+      pass: async () => {
+        const sources = await this.ready();
+        const begun = clock.now();
+        if (sources) this.compare(sources);
+        share.spend(clock.now() - begun);
+      },
     });
   }
 
@@ -113,13 +124,18 @@ export class Hooks {
     return { seen: this.seen, position: this.position, queues: new Map([...this.recalled, ...queues]) };
   }
 
-  private async pass(): Promise<void> {
+  /** Undefined: not enough is known yet. */
+  private async ready(): Promise<HookSources | undefined> {
     const { sources } = this;
-    if (sources?.selected === undefined || this.ended) return;
+    if (sources?.selected === undefined || this.ended) return undefined;
     sources.follow([...sources.selected.values()], this.position);
     this.retry = !(await this.hearDepartures(sources));
+    return this.retry || this.ended ? undefined : sources;
+  }
+
+  private compare(sources: HookSources): void {
     const { selected } = sources;
-    if (selected === undefined || this.retry || this.ended) return;
+    if (selected === undefined) return;
     const fresh = this.arrange(selected);
     sources.follow([...selected.values()], this.position);
     const before = withLeavers(withLabels(this.seen, sources.labels), sources.leavers);

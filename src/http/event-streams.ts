@@ -16,6 +16,7 @@ const HEARTBEAT_MS = 15_000;
 
 export class EventStreams {
   private readonly streams = new Set<EventStream>();
+  private readonly steps = new Steps();
 
   constructor(
     private readonly source: Pick<DiscoverySource, 'read' | 'follow'>,
@@ -28,7 +29,7 @@ export class EventStreams {
 
   /** Answers with a stream on `response`, which is this one's from now on. */
   open(label: string, selection: Selection, response: ServerResponse): void {
-    const stream = new EventStream(this.source, label, selection, response, {
+    const stream = new EventStream(this.source, this.steps, label, selection, response, {
       onWritten: () => this.relieve(),
       onEnd: () => this.streams.delete(stream),
     });
@@ -62,6 +63,7 @@ class EventStream {
 
   constructor(
     private readonly source: Pick<DiscoverySource, 'read' | 'follow'>,
+    private readonly steps: Steps,
     private readonly label: string,
     private readonly selection: Selection,
     private readonly response: ServerResponse,
@@ -115,7 +117,7 @@ class EventStream {
       this.again = false;
       const all = await this.source.read(this.label).catch(() => undefined);
       // silence is not news
-      if (all) this.step(select(all, this.selection));
+      if (all) this.step(this.steps.select(all, this.selection));
     }
     this.sending = false;
   }
@@ -127,8 +129,7 @@ class EventStream {
       this.write(event('list', now));
       return;
     }
-    const { set, removed } = changesBetween(before, now);
-    const text = [...removed.map((id) => event('remove', { id })), ...set.map((entry) => event('set', entry))].join('');
+    const text = this.steps.between(before, now);
     if (text !== '') this.write(text);
   }
 
@@ -136,6 +137,36 @@ class EventStream {
     if (this.response.writableEnded || this.response.destroyed) return;
     if (!this.response.write(text)) this.fullSince ??= performance.now();
     this.options.onWritten();
+  }
+}
+
+/** What streams of the same label have in common, made once for all of them: a hundred cost as much as one. */
+class Steps {
+  private readonly selected = new WeakMap<readonly Registration[], Map<string, readonly Registration[]>>();
+  private readonly texts = new WeakMap<
+    readonly Registration[],
+    { readonly now: readonly Registration[]; readonly text: string }
+  >();
+
+  /** As `select`; the same list for the same arguments. */
+  select(all: readonly Registration[], selection: Selection): readonly Registration[] {
+    const known = this.selected.get(all) ?? new Map<string, readonly Registration[]>();
+    this.selected.set(all, known);
+    const key = JSON.stringify([selection.healthy, selection.role ?? null]);
+    const selected = known.get(key) ?? select(all, selection);
+    known.set(key, selected);
+    return selected;
+  }
+
+  /** The events that lead from one list to another; the last ones from each list are kept. */
+  between(before: readonly Registration[], now: readonly Registration[]): string {
+    if (before === now) return '';
+    const known = this.texts.get(before);
+    if (known?.now === now) return known.text;
+    const { set, removed } = changesBetween(before, now);
+    const text = [...removed.map((id) => event('remove', { id })), ...set.map((entry) => event('set', entry))].join('');
+    this.texts.set(before, { now, text });
+    return text;
   }
 }
 

@@ -190,6 +190,24 @@ describe('a stream', () => {
     );
   });
 
+  it('makes what it sends once for all who ask for the same, however many they are', async () => {
+    const w1 = entry('w1');
+    let made = 0;
+    const w2 = Object.defineProperty(entry('w2'), 'toJSON', {
+      value: () => {
+        made += 1;
+        return entry('w2');
+      },
+    });
+    source.become(w1);
+    const all = await Promise.all(Array.from({ length: 20 }, (_, n) => open(n % 2 === 0 ? '' : '?healthy')));
+    const every = (text: string) => all.every((stream) => stream.text().includes(text));
+    await until(() => every('event: list'), { ...WAIT, what: 'the lists' });
+    source.become(w1, w2);
+    await until(() => every(`event: set\ndata: ${JSON.stringify(entry('w2'))}\n\n`), { ...WAIT, what: 'the new one' });
+    expect(made).toBe(2);
+  });
+
   it('tells only of those that are asked for: one that becomes unhealthy is gone', async () => {
     source.become(entry('w1'));
     const { text } = await open('?healthy');
