@@ -5,7 +5,12 @@ import { bundle } from './bundle.mjs';
 import { root, setUp } from './setup.mjs';
 
 setUp();
-await bundle('test/examples/main.ts', 'dist/example.mjs', { external: ['esbuild'] });
+await bundle('test/examples/main.ts', 'dist/example.mjs', {
+  // bundles clients of examples itself
+  external: ['esbuild'],
+  // the reader of configurations has parts that ask for Node's own modules in the way of CommonJS
+  banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
+});
 const example = spawn(process.execPath, [join(root, 'dist/example.mjs'), ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',
