@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { messageOf } from '../shared/error-text.ts';
 import type { Command, Probe } from '../shared/model.ts';
 import { runCommand } from '../shared/run-command.ts';
+import { lookupShared } from './lookup.ts';
 
 /** `output`: what it said, at most `MAX_OUTPUT_BYTES`, without control characters. */
 export type ProbeResult = { readonly ok: true } | { readonly ok: false; readonly output: string };
@@ -76,7 +77,9 @@ function probeHttp(url: string, timeoutMs: number, signal: AbortSignal): Promise
     const target = new URL(url);
     const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
     const headers = { 'user-agent': 'servicewatcher', accept: '*/*', connection: 'close' };
-    const asked = request(target, { agent: false, headers }, (response) => read(response, answer));
+    const asked = request(target, { agent: false, headers, lookup: lookupShared }, (response) =>
+      read(response, answer),
+    );
     asked.on('error', (error) => answer(failed(describe(error))));
     asked.on('close', () => answer(failed('the connection was closed before the answer was complete')));
     asked.end();
@@ -107,7 +110,7 @@ function probeTcp(address: string, timeoutMs: number, signal: AbortSignal): Prom
   return exchange(timeoutMs, signal, (answer) => {
     const colon = address.lastIndexOf(':');
     const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-    const socket = connect({ host, port: Number(address.slice(colon + 1)) });
+    const socket = connect({ host, port: Number(address.slice(colon + 1)), lookup: lookupShared });
     socket.on('connect', () => answer(OK));
     socket.on('error', (error) => answer(failed(describe(error))));
     return { end: () => socket.destroy() };
