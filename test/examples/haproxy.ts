@@ -275,7 +275,11 @@ export class HaproxyExample {
       if (hosts.length === count && !hosts.includes(except ?? '')) return hosts;
       throw new Error(hosts.join());
     };
-    const hosts = await until(registered, { ...WAIT, what: `${count} backends to be registered` });
+    const hosts = await until(registered, { ...WAIT, what: `${count} backends to be registered` }).catch(
+      async (error: unknown) => {
+        throw new Error(`${String(error)}\n${await this.client.mustSh('servicewatcher', 'status')}`, { cause: error });
+      },
+    );
     await Promise.all(this.balancers.map((name) => this.untilServers(name, hosts)));
   }
 

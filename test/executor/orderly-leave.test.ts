@@ -225,7 +225,12 @@ it('what may run once only is stopped at once when its host is cut off in the mi
   await world.clock.advance(1_000);
   expect(world.running(ONCE)).toEqual([name]);
   world.daemon(name).store.cut('silent');
+  await world.clock.advance(100);
+  // nobody but the daemon is to see to it
+  const { guards } = world.host(name).systemd;
+  for (const guard of guards.names) guards.end(guard);
   await world.clock.until('the stop', () => !world.running(ONCE).includes(name), SESSION_MS);
+  expect(world.stops.filter(({ unit }) => unit === ONCE)).toHaveLength(1);
   await world.clock.until('it to run elsewhere', () => world.running(ONCE).length === 1, 3 * SESSION_MS);
 });
 
