@@ -1,6 +1,6 @@
 /** An instance dies on one host → HAProxy on another has been reloaded with a file that does not list it any more. */
 import type { Host } from '../test/harness/host.ts';
-import { monotonicNow, until } from '../test/harness/until.ts';
+import { monotonicNow, pause, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
 import { DAEMON, isStarted, mainPidOf } from './observe.ts';
 import type { Row } from './row.ts';
@@ -11,6 +11,8 @@ const READER = 'haproxy.service';
 const SOURCE = '/etc/servicewatcher/haproxy.tpl';
 const CONFIG = '/etc/haproxy/haproxy.cfg';
 const DEADLINE_MS = 30_000;
+/** Longer than the daemon rests after a rendering (`debounce`, 50 ms): what is measured is a change after a quiet time. */
+const QUIET_MS = 500;
 
 /** One instance on each host, and one host where the file is rendered: what `services:` holds, and the template after it. */
 export const TEMPLATED_SERVICES = `  - name: unit@web
@@ -47,15 +49,18 @@ backend web
  * are so: haproxy.cfg does not list the instance, and systemd's job to reload Debian's haproxy.service has ended, by the
  * time in the journal of that host's systemd (CLOCK_MONOTONIC, one for all hosts of the machine). The product's
  * defaults: the file is checked by `haproxy -c` before it is put in its place; Debian's unit does so once more in its
- * reload. What comes after the job is HAProxy's own: its new worker takes over without a moment in which nobody listens.
+ * reload. Before, all has been quiet for half a second. What comes after the job is HAProxy's own: its new worker takes
+ * over without a moment in which nobody listens.
  */
 export async function measureTemplate(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
   const reader = await prepare(cluster);
   const others = cluster.hosts.filter((host) => host !== reader);
   const samples: number[] = [];
   while (samples.length < runs) {
-    await cluster.settled();
     await untilListed(reader, cluster.hosts);
+    await untilIdle(reader);
+    await cluster.settled();
+    await pause(QUIET_MS);
     const victim = others[samples.length % others.length];
     if (victim === undefined) throw new Error('the cluster has one host only');
     const pid = await mainPidOf(victim, UNIT);
@@ -96,6 +101,12 @@ async function untilListed(reader: Host, hosts: readonly Host[], everyMs = 100):
     return servers.map(([, name]) => name).join() === expected;
   };
   await until(isListed, { deadlineMs: DEADLINE_MS, what: `${CONFIG} to list ${expected}`, everyMs });
+}
+
+/** Resolves when HAProxy is not being reloaded, as it was a moment ago with the file as it is. */
+async function untilIdle(reader: Host): Promise<void> {
+  const isIdle = async () => !(await reader.mustSh('systemctl', 'list-jobs', '--no-legend')).includes(READER);
+  await until(isIdle, { deadlineMs: DEADLINE_MS, what: `${READER} to have been reloaded` });
 }
 
 /** When the first job to reload HAProxy after `since` ended, once it has: ms of CLOCK_MONOTONIC. */
