@@ -21,7 +21,7 @@ export class ClusterView {
   private readonly watches: readonly Watch[];
 
   constructor(
-    store: Store,
+    store: Pick<Store, 'watch' | 'watchChildren'>,
     private readonly log: Logger,
     private readonly onChange: () => void,
   ) {

@@ -27,7 +27,7 @@ export class Collection<T> {
   private leftOut = 0;
 
   constructor(
-    private readonly store: Store,
+    private readonly store: Pick<Store, 'watch' | 'watchChildren'>,
     private readonly path: string,
     private readonly decode: (data: Buffer, path: string) => Decoded<T>,
     private readonly log: Logger,

@@ -27,6 +27,8 @@ function settled(input: PlacementInput): PlacementInput {
   return { ...input, previous, running: previous };
 }
 
+const onEach = (hosts: Record<string, string>) =>
+  Object.fromEntries(Object.entries(hosts).map(([name, on]) => [`${name}.service`, on]));
 const ask = (input: PlacementInput, only?: string): Rebalance => rebalance(input, place(input), only);
 const texts = ({ moves }: Rebalance) =>
   moves.map(({ unit, from, to }) => `${unit.replace('.service', '')} ${from} → ${to}`);
@@ -103,11 +105,11 @@ describe('a rebalance', () => {
   );
 
   it('takes the long way round where a unit cannot run on the empty host, and no move of it makes the load less even', () => {
-    const previous = { 'a.service': 'w1', 'b.service': 'w1', 'c.service': 'w2', 'd.service': 'w1', 'e.service': 'w2' };
-    const services = ['a', 'b', 'c', 'd', 'e'].map((name) => shared(name, 1));
+    const previous = onEach({ a: 'w1', b: 'w1', d: 'w1', c: 'w2', e: 'w2', f: 'w3' });
+    const services = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => shared(name, 1));
     const failed = { 'a.service': 'failed', 'b.service': 'failed', 'd.service': 'failed' } as const;
     const input = { ...atRest(services, 'w1 w2 w3', previous), hosts: hostsOf('w1 w2 w3', { w3: failed }) };
-    expect(texts(ask(input))).toEqual(['c w2 → w3', 'a w1 → w2']);
+    expect(texts(ask(input))).toEqual(['a w1 → w2', 'c w2 → w3']);
   });
 
   it.each([
