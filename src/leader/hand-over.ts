@@ -66,9 +66,11 @@ export function handOver(input: HandOverInput): HandOver {
     const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
     const fresh = freshHosts(instances, input.unsure);
     for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
+      // one that was told to have it may be about to start it
+      const held = (entry: DesiredUnit) => (instances.written.has(to) ? [{ ...entry, withdrawn: true }] : []);
       told.set(
         to,
-        (told.get(to) ?? []).filter((entry) => entry.unit !== unit),
+        (told.get(to) ?? []).flatMap((entry) => (entry.unit === unit ? held(entry) : [entry])),
       );
       pending.push({ unit, to, from });
     }
@@ -147,10 +149,16 @@ function holds(
   return !withdrawn || !obeyed;
 }
 
-/** Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many. */
+/**
+ * Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many.
+ * Where more are told so than shall be, as the count went down or somebody wrote what no leader has, those where it is not
+ * up count as not told.
+ */
 function freshHosts({ wanted, written, up }: Instances, unsure: ReadonlySet<string>): string[] {
   const rank = (host: string) => (up.has(host) || unsure.has(host) ? 0 : 1);
-  return [...wanted.keys()].filter((host) => !written.has(host)).sort((a, b) => rank(a) - rank(b) || compare(a, b));
+  const tooMany = written.size > wanted.size;
+  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host));
+  return [...wanted.keys()].filter(isFresh).sort((a, b) => rank(a) - rank(b) || compare(a, b));
 }
 
 /** Hosts on which a unit runs, or for all we know may run, that may run once only, though nothing written says so. */

@@ -99,6 +99,12 @@ describe('a unit with isolation: stop that moves', () => {
     expect(move({})).toEqual(WAITING);
   });
 
+  it('is started only where it stays, once it is down elsewhere, though somebody has told both to have it', () => {
+    expect(move({}, { written: [entry('a')] })).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({}, { written: [entry('a')], up: { a: 'active' } })).toEqual(['w1: -a', 'w2: a']);
+    expect(move({ written: [withdrawn('a')], up: {} }, { written: [entry('a')] })).toEqual(HANDED_OVER);
+  });
+
   const written = [withdrawn('a')];
   const table: readonly (readonly [string, At, readonly string[]])[] = [
     ['has obeyed, and the unit is down', { written, up: {} }, HANDED_OVER],
