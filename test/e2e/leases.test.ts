@@ -104,7 +104,7 @@ describeOnHosts('ordered starts on three hosts', () => {
 
   it('goes on when a host loses its power: with the next in its turn, the next who waits, and whose lease has run out', async () => {
     const all = [w1, w2, w3].map(the);
-    await Promise.all(all.map((host) => host.mustSh('rm', '/run/go')));
+    await Promise.all(all.map((host) => host.mustSh('rm', '-f', '/run/go')));
     await cluster.apply(['{name: slow, type: global, start: serial}']);
     const line = /^start of slow: slow\.service on (w\d) now; 2 wait: /;
     const first = await until(async () => (await status()).map((each) => line.exec(each)?.[1]).find(Boolean), {
