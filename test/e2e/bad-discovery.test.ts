@@ -37,7 +37,9 @@ hooks:
   - {on: [registered, unregistered], filter: {label: by}, run: [/bin/sh, -c, 'cat >> /srv/told']}
 `;
 const SERVICES = [
-  '{name: bystander, type: global, discovery: {label: by, port: 80}}',
+  // its check asks for its host by name, as those of the lost ones do, whose names nobody answers for
+  "{name: bystander, type: global, discovery: {label: by, port: 80}, check: {http: 'http://{address}:9780/healthz', timeout: 5s}}",
+  "{name: lost, instances: {a: 2, b: 2, c: 2, d: 2, e: 2, f: 2}, check: {http: 'http://{instance}.example.test/', unhealthy_after: 1}}",
   '{name: hung, type: global, check: {exec: [/bin/sh, /opt/hangs], interval: 500ms, timeout: 300ms, unhealthy_after: 1}, discovery: {}}',
 ];
 
@@ -49,9 +51,11 @@ describeOnHosts('bad input on two hosts, beside a service that is registered', (
   beforeAll(async () => {
     cluster = await Cluster.start({
       hosts: 2,
-      units: { [BYSTANDER]: sleeping, 'hung.service': sleeping },
+      units: { [BYSTANDER]: sleeping, 'hung.service': sleeping, 'lost@.service': sleeping },
       files: {
         '/opt/hangs': HANGS,
+        // nobody is there
+        '/etc/resolv.conf': 'nameserver 198.18.0.250\n',
         '/opt/forks': FORKS,
         '/etc/bad.hbs': 'one\n{{#each members}}\n  {{host}\n{{/each}}\n',
         '/etc/endless.hbs': `${'{{#each @root.members}}'.repeat(30)}x${'{{/each}}'.repeat(30)}`,
@@ -142,6 +146,14 @@ describeOnHosts('bad input on two hosts, beside a service that is registered', (
     expect(explained).toMatch(/w1: active, unhealthy/);
     expect(await idsOf('hung')).toEqual([]);
     expect(await processes(w1, '^sleep 6565')).toBeLessThanOrEqual(2);
+  });
+
+  it('checks of hosts whose names no name server answers fail alone, in their time', async () => {
+    const said = async () =>
+      (await command('explain', 'lost')).stdout.match(/its check said: no complete answer within 1 s/g)?.length === 12;
+    await until(said, { ...WAIT, what: 'explain to say so of all' });
+    const { stdout } = await command('explain', 'bystander');
+    expect(stdout.match(/w[12]: active, healthy/g)).toHaveLength(2);
   });
 
   it('labels with slashes, newlines, dots or 5,000 characters are refused by every command, and over HTTP', async () => {

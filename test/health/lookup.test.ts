@@ -48,3 +48,17 @@ it('names that are never answered take a few places only', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   expect(asked).toHaveLength(LOOKUPS_AT_ONCE);
 });
+
+it('a name that was answered before is where it was while the name server is silent, and nowhere when that says so', async () => {
+  let answer: () => Promise<readonly LookupAddress[]> = () => Promise.resolve([HERE]);
+  const lookup = sharing(() => answer());
+  const one = () =>
+    new Promise((resolve) => lookup('w1', {}, (error, address) => resolve(error === null ? address : error.message)));
+  expect(await one()).toBe('127.0.0.1');
+  answer = () => Promise.reject(Object.assign(new Error('no answer'), { code: 'EAI_AGAIN' }));
+  expect(await one()).toBe('127.0.0.1');
+  answer = () => Promise.reject(Object.assign(new Error('it is gone'), { code: 'ENOTFOUND' }));
+  expect(await one()).toBe('it is gone');
+  answer = () => new Promise(() => {});
+  expect(await one()).toBe('127.0.0.1');
+});
