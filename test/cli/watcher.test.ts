@@ -63,6 +63,21 @@ describe('a watcher', () => {
     expect(log.at('warn')).toEqual(['web/w1:web-1 is unhealthy, and not registered: HTTP 503']);
   });
 
+  it.each([0, 100, 200, 300, 400, 500, 600, 700, 800, 900])(
+    'registers nothing any more one period after answers have ceased, %i ms after another second',
+    async (phaseMs) => {
+      let answers = true;
+      const limit = () => new Promise<ProbeResult>((resolve) => clock.after(500, () => resolve(SICK)));
+      watch(await connect(), () => (answers ? Promise.resolve({ ok: true }) : limit()));
+      await clock.advance(5_000 + phaseMs);
+      expect(owner()).toBeDefined();
+      answers = false;
+      // and what it takes to tell ZooKeeper
+      await clock.advance(1_000 + 5);
+      expect(owner()).toBeUndefined();
+    },
+  );
+
   it('registers nothing before the first probe has succeeded', async () => {
     result = SICK;
     watch(await connect());
