@@ -103,6 +103,26 @@ describe('a directory', () => {
     expect(changes).toBeGreaterThan(0);
   });
 
+  it('tells of changes of a label with a thousand entries every 20 ms at most', async () => {
+    const data = (host: string, address: string) => encodeRegistration(entry('web', host, { address }));
+    const names = Array.from({ length: 1_000 }, (_, n) => `w${n}`);
+    await put(entry('web', 'first'));
+    const made = names.map((name) => writer.create(`/discovery/web/${name}`, data(name, 'a'), 'ephemeral'));
+    await clock.finish('1,000 registrations', Promise.all(made));
+    directory.follow('web');
+    await settle();
+    changes = 0;
+    const begun = clock.now();
+    for (const name of names.slice(0, 100)) {
+      await clock.finish('a change', writer.set(`/discovery/web/${name}`, data(name, 'b')));
+    }
+    const passed = clock.now() - begun;
+    await settle();
+    expect(changes).toBeLessThanOrEqual(Math.ceil(passed / 20) + 1);
+    expect(changes).toBeGreaterThan(1);
+    expect(directory.entries('web').filter(({ address }) => address === 'b')).toHaveLength(100);
+  });
+
   it('keeps what was read last while an entry cannot be read, and reports it', async () => {
     await put(entry('web', 'w1'));
     await put(entry('web', 'w2'));

@@ -6,6 +6,7 @@ import type { Logger } from '../../../src/shared/log.ts';
 import type { SessionState, Store } from '../../../src/shared/store.ts';
 import { calls } from '../../../src/shared/zookeeper/client.ts';
 import { Dialer } from '../../../src/shared/zookeeper/dialer.ts';
+import { fourLetterWord } from '../../../src/shared/zookeeper/four-letter-word.ts';
 import { LAST_XID, SessionClient } from '../../../src/shared/zookeeper/session.ts';
 import { connect } from '../../../src/shared/zookeeper/store.ts';
 import { TcpProxy } from '../../harness/tcp-proxy.ts';
@@ -185,6 +186,26 @@ it('does 20,000 requests at once', async () => {
   expect(versions.at(-1)).toBe(20_000);
   expect(states).toEqual([]);
 }, 30_000);
+
+it('leaves no watch on the server for what is gone for good', async () => {
+  const [store, other] = [client([server.server]), client([server.server])];
+  await untilConnected(store);
+  const count = async () =>
+    Number(/Total watches:(\d+)/.exec(await fourLetterWord('127.0.0.1', server.port, 'wchs', 1_000))?.[1]);
+  const before = await count();
+  await other.ensure('/gone');
+  const paths = Array.from({ length: 50 }, (_, i) => `/gone/${i}`);
+  await Promise.all(paths.map((path) => other.create(path, bytes(''), 'persistent')));
+  const seen: unknown[] = [];
+  for (const path of [...paths, '/gone/never']) store.watch(path, (node) => seen.push(node?.path), 'gone');
+  await untilEqual(() => seen.length, 51, { ...DEADLINE, what: 'the first values' });
+  expect(await count()).toBe(before + 50);
+  await Promise.all(paths.map((path) => other.remove(path)));
+  await untilEqual(() => seen.length, 101, { ...DEADLINE, what: 'their end' });
+  // an answer to this comes after whatever its end made the client ask for
+  await store.get('/gone');
+  expect(await count()).toBe(before);
+});
 
 it('keeps 5,000 watches through a reconnect', async () => {
   const link = await proxy();
