@@ -1,21 +1,33 @@
 /** Backends that come and go behind two HAProxy, under a steady load: deploy/examples/haproxy, as it stands. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { HaproxyExample, type Loss } from '../examples/haproxy.ts';
+import { WAIT } from '../examples/haproxy-cluster.ts';
 import { summary } from '../examples/requests.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
+import { untilEqual } from '../harness/until.ts';
 
 describeOnHosts('backends behind HAProxy on five hosts', () => {
   let example: HaproxyExample;
   beforeAll(async () => {
     example = await HaproxyExample.create(new AbortController().signal);
     // the daemons one after the other, the backends last
-    await example.begin();
+    await example.cluster.begin();
   });
-  afterAll(() => example?.destroy());
+  afterAll(() => example?.cluster.destroy());
 
   it('answer though the hosts, and what runs on them, came one after the other, the last one first', async () => {
-    expect(example.balancers).toHaveLength(2);
-    expect(await example.backends()).toHaveLength(3);
+    const { cluster } = example;
+    expect(cluster.balancers).toHaveLength(2);
+    expect(await cluster.backends()).toHaveLength(3);
+  });
+
+  it('are told to a hook, several at once', async () => {
+    const { cluster } = example;
+    const expected = (await cluster.backends()).map((host) => `registered ${host}`);
+    await untilEqual(async () => [...(await cluster.told())].sort(), expected, {
+      ...WAIT,
+      what: 'the hook to be told',
+    });
   });
 
   it('fail no request while one is added, stopped, moved, drained and taken away', async () => {
