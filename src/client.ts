@@ -87,12 +87,19 @@ export class PickerReplacedError extends Error {
 export interface Connection {
   /**
    * As `createPicker`, in this session: the clients of a connection that is lost count no more together. Throws a TypeError
-   * on options that cannot be used, one being a client of the label that this connection picks for already.
+   * on options that cannot be used, one being a client of the label that this connection picks for already, and when it
+   * has 1,000 pickers.
    */
   pick(options: PickOptions): Picker;
   /** Closes all of its pickers; resolves when ZooKeeper knows, or after 2 s. */
   close(): Promise<void>;
 }
+
+/**
+ * What one session has made is removed in one transaction when it ends, which holds all the paths. ZooKeeper writes one of more
+ * than 2 MiB, and cannot read it when it is started again ("Unreasonable length", seen with 3.8). A path has 700 bytes at most.
+ */
+const MAX_PICKERS = 1_000;
 
 /** Begins to connect at once. Throws a TypeError on options that cannot be used. */
 export function connect(options: ConnectionOptions): Connection {
@@ -113,6 +120,8 @@ export function connect(options: ConnectionOptions): Connection {
       const key = `${label} ${client}`;
       if (closing.signal.aborted) throw new TypeError('the connection is closed');
       if (pickers.has(key)) throw new TypeError(`${client} has a server of ${label} by this connection already`);
+      if (pickers.size >= MAX_PICKERS)
+        throw new TypeError(`a connection has ${MAX_PICKERS} pickers at most: make another one`);
       const picker = startPicker(store, log, { label, client }, async (who) => {
         const settled = new AbortController();
         withdraw({ store, clock: systemClock, label, client, who }, closing.signal)

@@ -196,6 +196,13 @@ describe('pickers that share a connection', () => {
     return made;
   };
 
+  it('are a thousand at most: what one session leaves behind must not be too much for ZooKeeper', async () => {
+    const connection = shared({ servers: '127.0.0.1:1' });
+    for (let n = 0; n < 1_000; n++) connection.pick({ label: LABEL, client: `c${n}` });
+    expect(() => connection.pick({ label: LABEL, client: 'more' })).toThrow('1000 pickers at most: make another one');
+    await connection.close();
+  });
+
   it('are spread evenly, and each counts until it is closed, whatever becomes of the others', async () => {
     await register('w1', 'w2', 'w3');
     const connection = shared();

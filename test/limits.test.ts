@@ -54,6 +54,7 @@ const PAGE: Readonly<Record<string, readonly (readonly [row: string, figure: str
     ['`--lease-timeout`', `${constant('discovery/lease.ts', 'MAX_LEASE_MS') / 3_600_000} h`],
     ['a lease whose holder cannot be read', `${constant('discovery/lease.ts', 'DEFAULT_LEASE_MS') / 60_000} min`],
     ['who waits for a lease', count(constant('discovery/lease-list.ts', 'MAX_READ'))],
+    ['pickers of one', count(constant('client.ts', 'MAX_PICKERS'))],
     ['a client that hangs', seconds(constant('discovery/turn.ts', 'TURN_MS'))],
     ['a command that is restarted', seconds(constant('cli/served-command.ts', 'STOP_MS'))],
   ],
