@@ -37,6 +37,11 @@ describeOnHosts('backends behind HAProxy on five hosts', () => {
       expect(failed, what).toEqual([]);
       expect(requests.length).toBeGreaterThan(50);
     }
+    // one each: with its daemon, moved, drained, one too many; 2 s, of which some pass until both HAProxy have reloaded
+    const quiet = await example.cluster.quietBeforeStops();
+    console.info(`told to end so long after the last request, ms: ${quiet.join(', ')}`);
+    expect(quiet.length).toBeGreaterThanOrEqual(4);
+    expect(Math.min(...quiet)).toBeGreaterThan(300);
   }, 90_000);
 
   const within = ({ what, requests, failed, atRisk }: Loss) => {

@@ -135,6 +135,12 @@ export class HaproxyCluster {
     return journal.trim().split('\n');
   }
 
+  /** Of each stop of a backend so far: how long before it the last request came, ms. */
+  async quietBeforeStops(): Promise<readonly number[]> {
+    const journals = await Promise.all(this.lab.hosts.map((host) => host.journal('web.service')));
+    return journals.flatMap((text) => [...text.matchAll(/told to end (\d+) ms after/g)].map(([, ms]) => Number(ms)));
+  }
+
   async destroy(): Promise<void> {
     await this.lab.destroy();
   }

@@ -35,6 +35,8 @@ export async function run(stop: AbortSignal, print: (line: string) => void): Pro
     }
     const failed = chapters.reduce((sum, chapter) => sum + chapter.failed.length, 0);
     print(failed === 0 ? 'No request failed.' : `${failed} requests failed.`);
+    const quiet = Math.min(...(await cluster.quietBeforeStops()));
+    print(`Each backend that was stopped had got its last request ${quiet} ms or longer before.`);
     const losses: Loss[] = [];
     for (const step of [() => example.killBackend(), () => example.losePower()]) {
       const loss = await step();
