@@ -7,11 +7,10 @@ import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
 import type { Desired, Spec, SpecRecord } from '../shared/model.ts';
-import { compare } from '../shared/names.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
 import { withWaits } from './after.ts';
-import { type Assignments, renderAssignments } from './assignments.ts';
+import type { Assignments } from './assignments.ts';
 import { Attendance, type Roll } from './attendance.ts';
 import { ClusterView } from './cluster-view.ts';
 import { type Decision, decide } from './decision.ts';
@@ -20,18 +19,14 @@ import type { Leadership } from './election.ts';
 import { type HandOver, handOver, unsureHosts } from './hand-over.ts';
 import { Historian } from './historian.ts';
 import { outdated } from './inputs.ts';
-import { NotesWriter } from './notes-writer.ts';
 import type { Move, Placement } from './placement.ts';
+import { Publication, type PublicationMetrics } from './publication.ts';
 import { noteMoves } from './relocation.ts';
 import { differs, renderUnits } from './render.ts';
-import { isSettled } from './settled.ts';
 
-export interface LeaderMetrics {
+export interface LeaderMetrics extends PublicationMetrics {
   placed(seconds: number): void;
   moved(moves: readonly Move[]): void;
-  /** Called after every pass. */
-  cluster(state: { readonly assignments: Assignments; readonly brake: boolean; readonly members: number }): void;
-  converged(seconds: number): void;
 }
 
 export interface LeaderOptions {
@@ -62,14 +57,12 @@ export class Leader {
   private readonly rewritten = new Map<string, number>();
   /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
-  private unsettledSince: number | undefined;
-  private latest: Assignments | undefined;
   private unsure: ReadonlySet<string> | undefined;
   /** Unit → host → why an unhealthy instance does not move. */
   private stays: Decision['stays'] = new Map();
   /** What of a rebalance is refused. */
   private refused: Decision['refused'] = [];
-  private readonly notes: NotesWriter;
+  private readonly publication: Publication;
   private waitedFor = '';
   private passBegan = Number.NEGATIVE_INFINITY;
 
@@ -78,7 +71,6 @@ export class Leader {
     private readonly options: LeaderOptions,
   ) {
     const { clock, log, store } = options;
-    this.unsettledSince = clock.now();
     this.loop = new Loop({
       name: 'leader',
       clock,
@@ -90,14 +82,14 @@ export class Leader {
     this.view = new ClusterView(store, log, () => this.loop.trigger());
     this.attendance = new Attendance(this.view, options.boundaryMs, term.backSince, log);
     this.historian = new Historian(term, options);
-    this.notes = new NotesWriter(store, term.fence);
+    this.publication = new Publication(term, options, this.view);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
     this.loop.trigger();
   }
 
   /** What `/assignments` answers; undefined before the first pass. */
   get assignments(): Assignments | undefined {
-    return this.latest;
+    return this.publication.assignments;
   }
 
   async close(): Promise<void> {
@@ -153,20 +145,16 @@ export class Leader {
     else if (!this.placement) this.options.log.info('the placement stands as it was written before this term');
     if (this.term.signal.aborted) return;
     this.placement = { ...(this.placement ?? placement), unplaced: placement.unplaced };
-    this.publish(writer, this.placement, told, record.digest, roll);
-    await this.writeNotes(roll);
-  }
-
-  /** For commands, which read ZooKeeper only. */
-  private async writeNotes({ held, views }: Roll): Promise<void> {
-    const joining = views.flatMap(({ name, state }) => (state === 'joining' ? [name] : []));
-    const { rebalance: wish } = this.view;
-    await this.notes.write({
-      epoch: this.term.epoch,
-      held: [...held].sort(compare),
+    await this.publication.publish({
+      placement: this.placement,
+      generation: this.generation,
+      digest: record.digest,
+      roll,
       brake: this.attendance.braking,
-      joining: joining.sort(compare),
-      ...(wish && { rebalance: { id: wish.id, refused: this.refused } }),
+      written: writer.written,
+      pending: told.pending,
+      stays: this.stays,
+      refused: this.refused,
     });
   }
 
@@ -237,7 +225,7 @@ export class Leader {
   ): Promise<void> {
     const { log, metrics } = this.options;
     this.generation += 1;
-    this.unsettledSince ??= this.options.clock.now();
+    this.publication.unsettle();
     const along = this.historian.tell(writer, this.generation, placement.moves, (host) =>
       this.attendance.hasLeft(host),
     );
@@ -254,38 +242,6 @@ export class Leader {
       generation: this.generation,
     });
     metrics.moved(moves);
-  }
-
-  private publish(writer: DesiredWriter, placement: Placement, told: HandOver, digest: string, roll: Roll): void {
-    const { clock, metrics, host } = this.options;
-    const { hosts, views } = roll;
-    const observed = this.view.observed.values;
-    const { braking: brake } = this.attendance;
-    const settled = isSettled(hosts, writer.written, observed, digest) && !roll.joining;
-    if (settled && this.unsettledSince !== undefined) {
-      metrics.converged((clock.now() - this.unsettledSince) / 1000);
-      this.unsettledSince = undefined;
-    } else if (!settled) {
-      this.unsettledSince ??= clock.now();
-    }
-    const { epoch } = this.term;
-    const { generation } = this;
-    const problems = this.problems();
-    const header = { leader: host, epoch, generation, digest, settled, brake, problems };
-    this.latest = renderAssignments({
-      ...header,
-      placement,
-      pending: told.pending,
-      hosts: views,
-      observed,
-      stays: this.stays,
-    });
-    metrics.cluster({ assignments: this.latest, brake, members: hosts.length });
-  }
-
-  private problems(): string[] {
-    const { members, observed, intents } = this.view;
-    return [members, observed, intents].flatMap((collection) => [...collection.problems.values()]);
   }
 
   private mustRewrite(host: string, now: number): boolean {

@@ -4,7 +4,7 @@ import type { MoveEnd } from '../../src/cli/moved.ts';
 import { carryOut, type RunEnd, type RunOptions } from '../../src/cli/rebalance-run.ts';
 import type { Isolation, Service } from '../../src/shared/model.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
-import { encodeWish } from '../../src/shared/rebalance.ts';
+import { encodeNotes, encodeWish } from '../../src/shared/rebalance.ts';
 import { readSnapshot } from '../../src/shared/snapshot.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
@@ -253,4 +253,7 @@ it('what the leader waits for is told: who is joining, what is held, what is ref
     id: 'y',
     refused: [{ unit: 'a.service', why: 'w9 is not a member' }],
   });
+  const stale = encodeNotes({ epoch: 99, held: ['w9'], brake: true, joining: [] });
+  await clock.finish('another term', store.set('/leader', stale));
+  expect(await notes(), 'of a leader that leads no more').toBeUndefined();
 });
