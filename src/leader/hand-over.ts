@@ -64,7 +64,7 @@ export function handOver(input: HandOverInput): HandOver {
       );
     }
     const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
-    const fresh = freshHosts(instances, input.unsure);
+    const fresh = freshHosts(instances, input);
     for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
       // one that was told to have it may be about to start it
       const held = (entry: DesiredUnit) => (instances.written.has(to) ? [{ ...entry, withdrawn: true }] : []);
@@ -151,14 +151,21 @@ function holds(
 
 /**
  * Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many.
- * Where more are told so than shall be, as the count went down or somebody wrote what no leader has, those where it is not
- * up count as not told.
+ * Where more are told so than shall be, as somebody wrote what no leader has, those that do not obey it count as not told.
  */
-function freshHosts({ wanted, written, up }: Instances, unsure: ReadonlySet<string>): string[] {
-  const rank = (host: string) => (up.has(host) || unsure.has(host) ? 0 : 1);
-  const tooMany = written.size > wanted.size;
-  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host));
+function freshHosts(instances: Instances, input: HandOverInput): string[] {
+  const { wanted, written, up } = instances;
+  const rank = (host: string) => (up.has(host) || input.unsure.has(host) ? 0 : 1);
+  const tooMany = written.size > wanted.size && mayRunOnceOnly(instances);
+  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host) && !obeys(host, input));
   return [...wanted.keys()].filter(isFresh).sort((a, b) => rank(a) - rank(b) || compare(a, b));
+}
+
+/** It has said that it obeys what is written for it. */
+function obeys(host: string, { written, observed }: Pick<HandOverInput, 'written' | 'observed'>): boolean {
+  const report = observed.get(host);
+  const order = written.get(host);
+  return report !== undefined && order !== undefined && compareVersions(report, order) === 0;
 }
 
 /** Hosts on which a unit runs, or for all we know may run, that may run once only, though nothing written says so. */
@@ -180,12 +187,9 @@ export function unsureHosts(
   written: ReadonlyMap<string, Desired>,
   observed: ReadonlyMap<string, Observed>,
 ): ReadonlySet<string> {
-  const obeys = (host: string): boolean => {
-    const report = observed.get(host);
-    const order = written.get(host);
-    return report !== undefined && order !== undefined && compareVersions(report, order) === 0;
-  };
-  return new Set(hosts.filter((host) => (before === undefined || before.has(host)) && !obeys(host)));
+  return new Set(
+    hosts.filter((host) => (before === undefined || before.has(host)) && !obeys(host, { written, observed })),
+  );
 }
 
 function isUp({ active }: ObservedUnit): boolean {

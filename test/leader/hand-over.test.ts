@@ -100,9 +100,11 @@ describe('a unit with isolation: stop that moves', () => {
   });
 
   it('is started only where it stays, once it is down elsewhere, though somebody has told both to have it', () => {
-    expect(move({}, { written: [entry('a')] })).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
-    expect(move({}, { written: [entry('a')], up: { a: 'active' } })).toEqual(['w1: -a', 'w2: a']);
-    expect(move({ written: [withdrawn('a')], up: {} }, { written: [entry('a')] })).toEqual(HANDED_OVER);
+    const told = { written: [entry('a')], obeys: 3 };
+    expect(move({}, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({}, { ...told, up: { a: 'active' } })).toEqual(['w1: -a', 'w2: a']);
+    expect(move({}, { ...told, obeys: WRITTEN })).toEqual(['w1: -a', 'w2: a']);
+    expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
   });
 
   const written = [withdrawn('a')];
