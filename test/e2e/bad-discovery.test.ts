@@ -38,7 +38,7 @@ hooks:
 `;
 const SERVICES = [
   // its check asks for its host by name, as those of the lost ones do, whose names nobody answers for
-  "{name: bystander, type: global, discovery: {label: by, port: 80}, check: {http: 'http://{address}:9780/healthz', timeout: 5s}}",
+  "{name: bystander, type: global, discovery: {label: by, port: 80}, check: {http: 'http://{address}:9780/healthz', interval: 500ms, timeout: 2s, unhealthy_after: 2}}",
   "{name: lost, instances: {a: 2, b: 2, c: 2, d: 2, e: 2, f: 2}, check: {http: 'http://{instance}.example.test/', unhealthy_after: 1}}",
   '{name: hung, type: global, check: {exec: [/bin/sh, /opt/hangs], interval: 500ms, timeout: 300ms, unhealthy_after: 1}, discovery: {}}',
 ];
@@ -55,7 +55,7 @@ describeOnHosts('bad input on two hosts, beside a service that is registered', (
       files: {
         '/opt/hangs': HANGS,
         // nobody is there
-        '/etc/resolv.conf': 'nameserver 198.18.0.250\n',
+        '/etc/resolv.conf': 'nameserver 198.18.0.250\noptions timeout:1 attempts:2\n',
         '/opt/forks': FORKS,
         '/etc/bad.hbs': 'one\n{{#each members}}\n  {{host}\n{{/each}}\n',
         '/etc/endless.hbs': `${'{{#each @root.members}}'.repeat(30)}x${'{{/each}}'.repeat(30)}`,
