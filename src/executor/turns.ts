@@ -76,7 +76,7 @@ export class TurnKeeper {
       ordered.add(unit);
       if (started.has(unit) && !this.inTime(unit)) this.begun.set(unit, { since: now, gaveAway: false });
       const begun = this.begun.get(unit);
-      if (begun && now - begun.since >= start.timeoutMs) begun.gaveAway = true;
+      if (begun && now >= begun.since + start.timeoutMs) begun.gaveAway = true;
       const isOver = begun && !busy.has(unit) && this.isOver(entry, seen.get(unit));
       if (isOver) this.begun.delete(unit);
       const isUnderWay = begun !== undefined && !isOver;

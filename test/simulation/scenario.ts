@@ -1,5 +1,5 @@
 /** What a seed decides before the first step: hosts, timings, files, and how units behave. */
-import type { Attachments, Discovery, HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
+import type { Discovery, HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 import { STEADY, type UnitScript } from '../fakes/systemd-script.ts';
 import type { Random } from './random.ts';
@@ -47,7 +47,6 @@ export function drawScenario(random: Random): Scenario {
   while (files.length < 4) files.push(changeSpec(random, files.at(-1) ?? first, hosts));
   const checks = drawChecks(random.fork());
   const found = drawFound(random.fork());
-  const isOrdered = random.fork().chance(0.2);
   return {
     hosts,
     sessionTimeoutMs,
@@ -58,10 +57,10 @@ export function drawScenario(random: Random): Scenario {
       reactionMs: random.pick([2, 50, 200]),
       boundaryMs: random.pick([200, 1_000, 3_000]),
     },
-    files: files.map((file) => {
-      const services = file.services.map((each) => withFound(withCheck(each, checks), found));
-      return { ...file, services: isOrdered ? inOrder(services) : services };
-    }),
+    files: files.map((file) => ({
+      ...file,
+      services: file.services.map((each) => withFound(withCheck(each, checks), found)),
+    })),
     scripts: new Map(FILES.map((file) => [file, drawScript(random, sessionTimeoutMs)])),
     zookeeperMs: drawLatency(random.fork(), random.pick([0.3, 1, 5]), random.pick([5, 50, 300])),
     systemdMs: drawLatency(random.fork(), random.pick([0.2, 1, 3]), random.pick([3, 20, 60])),
@@ -108,21 +107,6 @@ function drawFound(random: Random): ReadonlyMap<string, Discovery> {
 function withFound(service: Service, found: ReadonlyMap<string, Discovery>): Service {
   const discovery = found.get(service.name);
   return discovery ? { ...service, discovery } : service;
-}
-
-/** Turns and predecessors of some services, in every file that has them; nobody comes after what is switched off. */
-function inOrder(services: readonly Service[]): readonly Service[] {
-  const enabled = new Set(services.flatMap((service) => (service.enabled ? [service.name] : [])));
-  const start = { atOnce: 1, until: 'healthy', timeoutMs: 20_000 } as const;
-  const after = (service: string): Attachments =>
-    enabled.has(service) ? { after: [{ service, where: 'anywhere' }] } : {};
-  const parts: Readonly<Record<string, Attachments>> = {
-    kinds: { start },
-    some: { start: { ...start, atOnce: 2 } },
-    tied: { ...after('some'), start },
-    all: after('once'),
-  };
-  return services.map((service) => ({ ...service, ...parts[service.name] }));
 }
 
 /** Mostly about `usualMs`, now and then up to `longestMs`. */
