@@ -60,13 +60,15 @@ function pretend(name: string, timeoutMs: number, signal: AbortSignal): Promise<
     const end = (with_: ProbeResult) => {
       running.set(name, (running.get(name) ?? 0) - 1);
       cancel();
+      signal.removeEventListener('abort', onAbort);
       resolve(with_);
     };
+    const onAbort = () => end({ ok: false, output: 'given up' });
     const tooLate = afterMs > timeoutMs;
     const cancel = clock.after(Math.min(afterMs, timeoutMs), () =>
       end(tooLate ? { ok: false, output: 'too late' } : result),
     );
-    signal.addEventListener('abort', () => end({ ok: false, output: 'given up' }), { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
   });
 }
 
