@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { renderUnit } from '../../src/cli/explain.ts';
 import { explainUnits, knownNames, type UnitExplanation } from '../../src/cli/explanation.ts';
@@ -13,6 +14,9 @@ import type {
   Why,
 } from '../../src/shared/model.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+
+/** As it is where there are no colours. */
+const plain = (explanation: Parameters<typeof renderUnit>[0]) => stripVTControlCharacters(renderUnit(explanation));
 
 const base = { enabled: true, isolation: 'keep' } as const;
 const web: Service = { ...base, name: 'web', type: 'shared', count: 2 };
@@ -331,7 +335,7 @@ describe('the text', () => {
       w3: { observed: [failed('web.service', 'exit status 1')] },
     };
     for (let i = 10; i < 20; i += 1) hosts[`x${i}`] = {};
-    expect(renderUnit(only('web', [web], hosts)).split('\n')).toEqual([
+    expect(plain(only('web', [web], hosts)).split('\n')).toEqual([
       'web.service (shared): 2 of 2 placed',
       '  w1: active; least loaded',
       '  w2: active, starting; kept',
@@ -342,6 +346,6 @@ describe('the text', () => {
   });
 
   it('of a disabled unit says so, and no more', () => {
-    expect(renderUnit(only('web', [{ ...web, enabled: false }], { w1: {} }))).toBe('web.service (shared): disabled');
+    expect(plain(only('web', [{ ...web, enabled: false }], { w1: {} }))).toBe('web.service (shared): disabled');
   });
 });
