@@ -151,13 +151,15 @@ function holds(
 
 /**
  * Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many.
- * Where more are told so than shall be, as somebody wrote what no leader has, those that do not obey it count as not told.
+ * Where more are told so than shall be, as somebody wrote what no leader has, those that do not obey it count as not told,
+ * and those that have been told meanwhile to wait, however well they obey.
  */
 function freshHosts(instances: Instances, input: HandOverInput): string[] {
   const { wanted, written, up } = instances;
   const rank = (host: string) => (up.has(host) || input.unsure.has(host) ? 0 : 1);
   const tooMany = written.size > wanted.size && mayRunOnceOnly(instances);
-  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host) && !obeys(host, input));
+  const waits = (host: string) => written.get(host)?.withdrawn === true || !obeys(host, input);
+  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host) && waits(host));
   return [...wanted.keys()].filter(isFresh).sort((a, b) => rank(a) - rank(b) || compare(a, b));
 }
 
