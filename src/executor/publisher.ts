@@ -8,7 +8,7 @@ import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
-import type { Store, Watch } from '../shared/store.ts';
+import { isStoreError, type Store, type Watch } from '../shared/store.ts';
 import { MAX_DATA_BYTES, OBSERVED, observedPath } from '../shared/znodes.ts';
 
 /** Pause after a failed write. */
@@ -16,7 +16,10 @@ const RETRY_MS = 200;
 
 export class Publisher {
   private latest: Buffer | undefined;
-  private written: { readonly session: string; readonly data: Buffer } | undefined;
+  /** `version`: of the znode since then; undefined: it was made anew, or is not known. */
+  private written:
+    | { readonly session: string; readonly data: Buffer; readonly version: number | undefined }
+    | undefined;
   /** Session in which the host's membership is confirmed. */
   private joinedIn: string | undefined;
   private writing: Promise<void> | undefined;
@@ -102,6 +105,8 @@ export class Publisher {
       } catch (error) {
         this.written = undefined;
         if (this.abort.signal.aborted) return;
+        // somebody else has written meanwhile: it is looked at, and written, anew
+        if (isStoreError(error, 'bad-version')) continue;
         this.log.warn(`${observedPath(this.host)} could not be written: ${messageOf(error)}`);
         await delay(this.clock, RETRY_MS, this.abort.signal).catch(() => undefined);
       }
@@ -112,12 +117,14 @@ export class Publisher {
     const { state } = this.store;
     if (state.kind !== 'connected') return;
     const path = observedPath(this.host);
-    if (this.written?.session === state.session) await this.store.set(path, data);
+    let version: number | undefined;
+    // what a killed daemon sent last may arrive when the next one has written already: by its version it comes to nothing
+    if (this.written?.session === state.session) version = await this.store.set(path, data, this.written.version);
     // the host's name is ours by `members/<host>`: a report left by an earlier session may always be replaced
     else {
       await this.store.ensure(OBSERVED);
       await claimEphemeral(this.store, path, data, () => true);
     }
-    this.written = { session: state.session, data };
+    this.written = { session: state.session, data, version };
   }
 }

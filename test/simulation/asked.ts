@@ -36,6 +36,8 @@ export class Asked {
   private waiting: Ask[] = [];
   /** Host and unit → the values in its prestart script when it was started last. */
   private readonly startedWith = new Map<string, string>();
+  /** Host and unit, of those that run since a daemon asked for it. */
+  private readonly ours = new Set<string>();
   /** Units that a daemon has found unhealthy, and not restarted since. */
   private readonly unhealthy = new WeakMap<FakeDaemon, Set<string>>();
 
@@ -53,6 +55,7 @@ export class Asked {
       return;
     }
     const unit = units[0] ?? '';
+    if (verb === 'start') this.ours.add(`${host.name} ${unit}`);
     const { active } = host.fake.systemd.state(unit);
     this.waiting.push({
       host,
@@ -63,6 +66,13 @@ export class Asked {
       cutOff: isCutOff(host, daemon) || now - host.hinderedAt < (host.fake.options.sessionTimeoutMs ?? 0),
       expiring: now >= host.confirmedAt + isolationTiming(host.fake.options.sessionTimeoutMs ?? 0).stopAfterMs,
     });
+  }
+
+  /** A unit that a person has started has whatever values its script had then. */
+  onState(host: string, unit: string, active: string): void {
+    const key = `${host} ${unit}`;
+    if (active === 'inactive' || active === 'failed') this.ours.delete(key);
+    else if (!this.ours.has(key)) this.startedWith.delete(key);
   }
 
   /** A daemon says something in its log: that a unit is unhealthy, say, which is ground for one restart. */

@@ -180,6 +180,7 @@ class Simulation {
 
   private onState(host: string, unit: string, active: string): void {
     this.note(`${host} ${unit} ${active}`);
+    this.asked?.onState(host, unit, active);
     const holders = this.holders.get(unit);
     if (!holders) return;
     if (active === 'inactive' || active === 'failed') holders.delete(host);
@@ -231,6 +232,10 @@ class Simulation {
     if (all)
       for (const host of world.hosts)
         for (const unit of this.failedOn(host)) host.fake.systemd.systemctl('reset-failed', unit);
+    // a daemon that is being stopped may wait for those who find its units (deregistration_delay)
+    const ended = () => world.hosts.every(({ ending }) => ending === undefined);
+    await world.clock.until('every daemon that is being stopped to end', ended, SETTLE_MS);
+    for (const host of world.hosts) if (!host.daemon) await world.boot(host);
     const joined = () => world.hosts.every(({ daemon }) => daemon?.membership.joined);
     await world.clock.until('every host to join', joined, SETTLE_MS);
     const last = world.propose(world.file(world.scenario.files.length - 1));
@@ -285,6 +290,8 @@ class Simulation {
     const flapping = world.hosts.some(({ broken }) => broken.size > 0);
     const assignments = leader?.daemon?.leader?.assignments;
     if (!assignments) return 'the leader has placed nothing';
+    const parting = world.hosts.find(isParting);
+    if (parting) return `${parting.name} is about to stop a unit`;
     const joining = Object.entries(assignments.hosts).find(([, { state }]) => state === 'joining');
     if (joining) return `${joining[0]} is joining still`;
     const node = world.ensemble.tree.get('/spec');
@@ -367,4 +374,9 @@ class Simulation {
     this.hash = hash;
     this.options.trace?.(`${(now / 1000).toFixed(4).padStart(10)}  ${event}`);
   }
+}
+
+/** It is about to stop a unit, as soon as others had time to leave it. */
+function isParting({ daemon }: SimulatedHost): boolean {
+  return daemon?.executor.observed?.units.some(({ waiting }) => waiting?.includes('deregistration_delay')) ?? false;
 }
