@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { check, type Evidence } from './checker.ts';
-import type { Look } from './counts.ts';
+import { type Look, unsettled } from './counts.ts';
 import type { FaultRecord } from './faults.ts';
 import { type JournalEntry, readJournal } from './journal.ts';
 import { readProcesses } from './processes.ts';
@@ -236,6 +236,7 @@ describe('the count', () => {
     at: at * S,
     hosts: 5,
     leader: { name: 'w1', epoch: 2, generation, settled, placed: new Map(), ready, failed: [] },
+    unready: [],
     active: new Map([['two.service', hosts]]),
   });
 
@@ -252,6 +253,26 @@ describe('the count', () => {
   it('is not what a leader knows of hosts that it does not hear', () => {
     const cutOff = look(1, ['w1', 'w2', 'w3'], true, 4, 4);
     expect(violations({ looks: [cutOff, { ...cutOff, at: 2 * S }] })).toEqual([]);
+  });
+});
+
+describe('a cluster', () => {
+  const units = [{ unit: 'two.service', class: 'some' as const, count: 2 }];
+  const leader = { name: 'w1', epoch: 2, generation: 4, settled: true, ready: 3, failed: [] };
+  const settled: Look = {
+    at: S,
+    hosts: 3,
+    leader: { ...leader, placed: new Map([['two.service', ['w1', 'w2']]]) },
+    unready: [],
+    active: new Map([['two.service', ['w1', 'w2']]]),
+  };
+
+  it('is settled when its leader says so, all daemons are ready, and systemd runs what is placed', () => {
+    expect(unsettled(settled, units)).toBeUndefined();
+    expect(unsettled({ ...settled, leader: undefined }, units)).toBe('no host leads');
+    expect(unsettled({ ...settled, hosts: 4 }, units)).toBe('3 of 4 hosts are ready');
+    expect(unsettled({ ...settled, unready: ['w3'] }, units)).toBe('the daemon of w3 is not ready');
+    expect(unsettled({ ...settled, active: new Map() }, units)).toMatch('is placed on w1, w2 and runs on');
   });
 });
 

@@ -63,8 +63,10 @@ export class ChaosCluster {
   async look(): Promise<Look> {
     const hosts = this.on;
     const units = DECLARED.map(({ unit }) => unit);
-    const [answers, views] = await Promise.all([
-      Promise.all(hosts.map((host) => this.lab.http(host, '/assignments').catch(() => undefined))),
+    const ask = (path: string) => Promise.all(hosts.map((host) => this.lab.http(host, path).catch(() => undefined)));
+    const [answers, readiness, views] = await Promise.all([
+      ask('/assignments'),
+      ask('/readyz'),
       Promise.all(hosts.map((host) => viewUnits(host, units))),
     ]);
     const active = new Map(
@@ -74,7 +76,8 @@ export class ChaosCluster {
       ]),
     );
     const leading = answers.find((answer) => answer?.status === 200);
-    return { at: monotonicNow(), hosts: this.lab.hosts.length, leader: readLeader(leading?.body), active };
+    const unready = hosts.flatMap(({ name }, at) => (readiness[at]?.status === 200 ? [] : [name]));
+    return { at: monotonicNow(), hosts: this.lab.hosts.length, leader: readLeader(leading?.body), unready, active };
   }
 
   /** The name of the host that leads; undefined when none says so. */

@@ -22,17 +22,21 @@ export interface Look {
         readonly failed: readonly string[];
       }
     | undefined;
+  /** Hosts whose own daemon does not call itself ready: it is not connected to ZooKeeper, say. */
+  readonly unready: readonly string[];
   /** Unit → hosts where systemd says it is active, in order. */
   readonly active: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Why the cluster is not settled; undefined when it is: the leader says so, and systemd runs what is placed, in full. */
 export function unsettled(
-  { leader, hosts, active }: Look,
+  { leader, hosts, unready, active }: Look,
   expected: readonly DeclaredUnit[] = DECLARED,
 ): string | undefined {
   if (leader === undefined) return 'no host leads';
   if (leader.ready !== hosts) return `${leader.ready} of ${hosts} hosts are ready`;
+  // one whose session has expired, which neither the leader nor itself knows yet, is a fault that goes on
+  if (unready.length > 0) return `the daemon of ${list(unready)} is not ready`;
   if (leader.failed.length > 0) return `failed: ${leader.failed.join(', ')}`;
   for (const { unit, count } of expected) {
     const [runs, placed] = [active.get(unit) ?? [], leader.placed.get(unit) ?? []];
