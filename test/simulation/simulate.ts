@@ -274,6 +274,9 @@ class Simulation {
   /** What is not in order yet, one sentence. */
   private disorder(): string | undefined {
     const { world } = this;
+    // it waits for what found its units (deregistration_delay), say, and what it leaves then moves
+    const ending = world.hosts.find((host) => host.ending !== undefined);
+    if (ending) return `the daemon of ${ending.name} is being stopped still`;
     const leaders = world.hosts.filter(({ daemon }) => daemon?.election.leading);
     if (leaders.length !== 1) return `${leaders.length} daemons lead`;
     const leader = leaders[0];
