@@ -69,6 +69,8 @@ class ChaosRun {
   readonly #faults: FaultRecord[] = [];
   readonly #looks: Look[] = [];
   readonly #settlings: Settling[] = [];
+  /** The end of the last choice of what is struck. */
+  #choosing: Promise<unknown> = Promise.resolve();
   readonly #violations: Violation[] = [];
   readonly #entries: JournalEntry[] = [];
   /** Violations that were said. */
@@ -149,13 +151,12 @@ class ChaosRun {
 
   async #fault(round: Round, fault: PlannedFault, taken: Host[]): Promise<FaultRecord | undefined> {
     await pause(fault.afterMs);
-    const struck = await chooseTarget(this.cluster, fault, taken);
+    const struck = await this.#choose(fault, taken);
     const what = `round ${round.number}: ${describe(fault, struck)}`;
     if (struck === undefined) {
       this.#say(`${what}: left out, there is none`);
       return undefined;
     }
-    taken.push(...struck.hosts);
     const beganAt = monotonicNow();
     this.#say(what);
     const over = new AbortController();
@@ -181,6 +182,17 @@ class ChaosRun {
     } finally {
       over.abort();
     }
+  }
+
+  /** One after the other: the faults of a round must not choose the same host because neither knew of the other yet. */
+  async #choose(fault: PlannedFault, taken: Host[]): Promise<Struck | undefined> {
+    const choice = this.#choosing.then(async () => {
+      const struck = await chooseTarget(this.cluster, fault, taken);
+      taken.push(...(struck?.hosts ?? []));
+      return struck;
+    });
+    this.#choosing = choice.catch(() => undefined);
+    return choice;
   }
 
   /** Milliseconds from now to the last moment without a quorum, until `over`; 0 when it was never missed. */

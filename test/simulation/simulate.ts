@@ -283,6 +283,8 @@ class Simulation {
     const flapping = world.hosts.some(({ broken }) => broken.size > 0);
     const assignments = leader?.daemon?.leader?.assignments;
     if (!assignments) return 'the leader has placed nothing';
+    const joining = Object.entries(assignments.hosts).find(([, { state }]) => state === 'joining');
+    if (joining) return `${joining[0]} is joining still`;
     const node = world.ensemble.tree.get('/spec');
     const record = node && decodeSpecRecord(node.data, '/spec');
     if (!record?.ok) return 'there is no readable spec';
