@@ -6,6 +6,7 @@
 import type { Clock } from '../shared/clock.ts';
 import type { AskedMove } from '../shared/model.ts';
 import { decodeWish, encodeWish } from '../shared/rebalance.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store, StoreError } from '../shared/store.ts';
 import { REBALANCE } from '../shared/znodes.ts';
 import { type MoveEnd, untilMoved } from './moved.ts';
@@ -50,7 +51,7 @@ export async function carryOut(options: RunOptions): Promise<RunEnd> {
     if (other !== undefined) return { kind: 'busy', by: other };
     const run = new Run(options);
     const end = await run.end();
-    await store.remove(REBALANCE).catch(ignoreNoNode);
+    await removeIfThere(store, REBALANCE);
     return end;
   } catch (error) {
     if (error instanceof StoreError) return { kind: 'unreachable', why: error.message };
@@ -132,8 +133,4 @@ class Run {
     const moves = [...this.underWay.values()].map(({ move }) => move);
     await store.set(REBALANCE, encodeWish({ id, by, at: clock.date().toISOString(), moves }));
   }
-}
-
-function ignoreNoNode(error: unknown): void {
-  if (!isStoreError(error, 'no-node')) throw error;
 }

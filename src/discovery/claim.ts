@@ -3,14 +3,16 @@
  * counted in the same transaction that ends the turn and checks that the server is still registered, so that clients that
  * choose at the same moment are spread as evenly as clients that come one after the other.
  */
+
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Operation, type Store } from '../shared/store.ts';
 import { clientsPath, discoveryPath } from '../shared/znodes.ts';
 import { type Client, choose } from './choose.ts';
 import { clientsAmong, decodeClientEntry, encodeClientEntry, entryName } from './client-entry.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
-import { look, type MyTurn, type QueueOptions, removeIfThere, takeTurn } from './turn.ts';
+import { look, type MyTurn, type QueueOptions, takeTurn } from './turn.ts';
 
 export interface ClaimOptions {
   readonly store: Store;

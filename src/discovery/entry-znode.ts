@@ -3,6 +3,7 @@
  * What shall be there is decided in `entry.ts`; its calls come one after the other.
  */
 import { claimEphemeral } from '../shared/ephemeral.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store, type Watch, type Znode } from '../shared/store.ts';
 import { discoveryPath } from '../shared/znodes.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
@@ -112,8 +113,8 @@ export class EntryZnode {
     if (this.doubt) {
       // the label is made before it is needed: what is registered later takes one request
       const [found] = await Promise.all([this.options.store.get(this.path), this.makeLabel()]);
-      if (found && (found.owner === session || this.isOurs(found))) await this.removeNow();
-    } else if (this.written) await this.removeNow();
+      if (found && (found.owner === session || this.isOurs(found))) await removeIfThere(this.options.store, this.path);
+    } else if (this.written) await removeIfThere(this.options.store, this.path);
     this.written = undefined;
     this.doubt = false;
   }
@@ -158,14 +159,6 @@ export class EntryZnode {
     this.written = undefined;
     this.doubt = false;
     return claim.by;
-  }
-
-  private async removeNow(): Promise<void> {
-    try {
-      await this.options.store.remove(this.path);
-    } catch (error) {
-      if (!isStoreError(error, 'no-node')) throw error;
-    }
   }
 
   /** Of another session than the present one. */

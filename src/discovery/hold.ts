@@ -9,11 +9,11 @@
 import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store, type Znode } from '../shared/store.ts';
 import { untilCalled } from '../shared/until-called.ts';
 import { type Claim, claim } from './claim.ts';
 import { decodeRegistration, type Registration, registrationPath } from './registration.ts';
-import { removeIfThere } from './turn.ts';
 import { untilConnected, untilLive } from './until-live.ts';
 
 export interface HoldOptions {

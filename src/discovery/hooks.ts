@@ -10,7 +10,6 @@ import { Loop } from '../shared/loop.ts';
 import type { Hook } from '../shared/model.ts';
 import { Share } from '../shared/share.ts';
 import type { Store } from '../shared/store.ts';
-import { leftInOrder } from './departures.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import { complete, wants } from './hook-match.ts';
 import { type HookFile, HookMemory, type HookState, type Position } from './hook-memory.ts';
@@ -19,6 +18,7 @@ import { type HookMetrics, HookRunner, type RunHook } from './hook-runner.ts';
 import { Slots } from './hook-slots.ts';
 import { HookSources } from './hook-sources.ts';
 import { EMPTY_VIEW, eventsBetween, type View, withLabels, withLeavers } from './hook-view.ts';
+import { leftInOrder } from './left-in-order.ts';
 
 export interface HooksOptions {
   readonly host: string;

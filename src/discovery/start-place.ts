@@ -1,8 +1,10 @@
 /** One unit's place in the queue of its service (`start-queue.ts`): entered, taken over, watched and left. */
+
 import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store } from '../shared/store.ts';
 import { describeWait, encodePlace, placePrefix, placesAmong, type Queued, queuePath } from './queued.ts';
 import { WatchedPlaces } from './watched-places.ts';
@@ -208,13 +210,5 @@ export class StartPlace {
     }
     this.doubt = false;
     return { name, session };
-  }
-}
-
-async function removeIfThere(store: Store, path: string): Promise<void> {
-  try {
-    await store.remove(path);
-  } catch (error) {
-    if (!isStoreError(error, 'no-node')) throw error;
   }
 }

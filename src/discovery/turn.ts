@@ -6,8 +6,10 @@
  * whatever became of its connection in between. A turn that is not used is taken away by the next in the queue after
  * `TURN_MS`: a process that hangs delays the others by no more, and begins anew at the end of the queue.
  */
+
 import type { Clock } from '../shared/clock.ts';
-import { isStoreError, type Store } from '../shared/store.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
+import type { Store } from '../shared/store.ts';
 import { untilCalled } from '../shared/until-called.ts';
 import { turnPrefix, turnsAmong } from './client-entry.ts';
 
@@ -75,15 +77,6 @@ async function untilFirst(options: QueueOptions, path: string, signal: AbortSign
     // the longest that all of those ahead may take: whoever waits looks no more often than it must
     const isGone = await untilGone(options, `${parent}/${ahead.name}`, at * TURN_MS, signal);
     if (!isGone && at === 1) await removeIfThere(store, `${parent}/${ahead.name}`);
-  }
-}
-
-/** Removes a znode that may be gone already. */
-export async function removeIfThere(store: Store, path: string): Promise<void> {
-  try {
-    await store.remove(path);
-  } catch (error) {
-    if (!isStoreError(error, 'no-node')) throw error;
   }
 }
 

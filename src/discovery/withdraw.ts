@@ -1,9 +1,9 @@
 /** Taking back what counts a client whose session goes on. */
 import { type Clock, delay } from '../shared/clock.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store } from '../shared/store.ts';
 import { clientsPath } from '../shared/znodes.ts';
 import { clientsAmong, entryName, turnsAmong } from './client-entry.ts';
-import { removeIfThere } from './turn.ts';
 import { untilConnected } from './until-live.ts';
 
 export interface WithdrawOptions {

@@ -3,9 +3,11 @@
  * only its predecessor, so that a change wakes one daemon and not all. Leadership is an AbortSignal, aborted at the
  * first doubt; each leadership has an epoch of its own, and every write of its is fenced by it.
  */
+
 import { type Clock, delay } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { decodeEpoch, encodeElectionEntry, encodeEpoch } from '../shared/payloads.ts';
+import { removeIfThere } from '../shared/remove-if-there.ts';
 import { compareSequence } from '../shared/sequence.ts';
 import { isStoreError, type Operation, type SessionState, type Store, type Watch } from '../shared/store.ts';
 import { ELECTION, ELECTION_PREFIX, EPOCH } from '../shared/znodes.ts';
@@ -268,14 +270,6 @@ export class Election {
         );
       },
     });
-  }
-}
-
-async function removeIfThere(store: Store, path: string): Promise<void> {
-  try {
-    await store.remove(path);
-  } catch (error) {
-    if (!isStoreError(error, 'no-node')) throw error;
   }
 }
 
