@@ -36,6 +36,9 @@ const FACTS_TEMPLATE = `{{host}}
 {{#each placements}}{{@key}} {{join this ","}};{{/each}}
 {{#each leases}}{{@key}} {{holder.id}} {{holder.host}} {{#each waiters}}{{id}}{{/each}};{{/each}}
 `;
+const DEBOUNCE_S = 1;
+/** Says when it was run, seconds since the boot, and with what file. */
+const RELOAD = `echo "$1 $(cut -d ' ' -f 1 /proc/uptime) $(cksum <${FACTS})" >>/srv/reloads\n`;
 const PAGES = '/srv/pages/servers';
 /** Says what it was given, and where it ran, in places that the daemon may not write. */
 const LOOK = `#!/bin/sh
@@ -50,7 +53,11 @@ const TEMPLATES = `templates:
     reload: haproxy.service
     mode: 0640
     owner: root:haproxy
-  - {source: /etc/facts.tpl, destination: ${FACTS}, on: {labels: {role: balancer}}}
+  - source: /etc/facts.tpl
+    destination: ${FACTS}
+    on: {labels: {role: balancer}, service: web}
+    reload: {exec: [/bin/sh, /usr/local/bin/reload, now]}
+    debounce: ${DEBOUNCE_S}
   - {source: /etc/pages.tpl, destination: ${PAGES}, on: {labels: {pages: srv}}, check: '/usr/local/bin/look {file}'}
 `;
 
@@ -66,6 +73,7 @@ describeOnHosts('a template on three hosts', () => {
         [SOURCE]: TEMPLATE,
         '/etc/facts.tpl': FACTS_TEMPLATE,
         '/etc/pages.tpl': '{{#each discovery.web}}{{id}} {{/each}}',
+        '/usr/local/bin/reload': RELOAD,
       },
       sessionTimeout: 2,
       settings: TEMPLATES,
@@ -166,7 +174,7 @@ describeOnHosts('a template on three hosts', () => {
     expect(rendered).toBe(await host('w2').read(CONFIG));
   });
 
-  it('knows members, labels, registrations, placements and leases, as `servicewatcher render` shows', async () => {
+  it('knows members, labels, registrations, placements and leases, tells a program of each change, and rests between them', async () => {
     const facts = async () => (await host('w2').read(FACTS)).trimEnd().split('\n');
     const expected = (leases: string) => [
       'w2',
@@ -186,6 +194,23 @@ describeOnHosts('a template on three hosts', () => {
     await lease('release-lease', 'one');
     await second;
     await untilEqual(facts, expected('db two w1 ;'), { ...WAIT, what: 'the next holder to be known' });
+
+    // once for each text, however quickly they came, until it is the one that is there
+    const told = async () =>
+      (await host('w2').read('/srv/reloads'))
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '));
+    const sum = async () => (await host('w2').mustSh('sh', '-c', `cksum <${FACTS}`)).trim();
+    const current = async () => (await told()).at(-1)?.slice(2).join(' ') === (await sum());
+    await until(current, { ...WAIT, what: 'the program to be told of the last change' });
+    const runs = (await told()).map(([word, at, ...text]) => ({ word, at: Number(at), text: text.join(' ') }));
+    expect(runs.length).toBeGreaterThanOrEqual(4);
+    for (const [index, { word, at, text }] of runs.slice(1).entries()) {
+      expect(word).toBe('now');
+      expect(at - (runs[index]?.at ?? at)).toBeGreaterThan(DEBOUNCE_S - 0.1);
+      expect(text).not.toBe(runs[index]?.text);
+    }
 
     const render = (...args: string[]) => host('w2').sh('servicewatcher', 'render', '/etc/facts.tpl', ...args);
     const { code, stdout } = await render('--json');
