@@ -13,6 +13,7 @@ const FOLDER = join(projectRoot, 'deploy/examples/haproxy');
 export const HOSTS = 5;
 /** Where the files of the example belong. */
 const FILES = {
+  'haproxy.service.d/reload.conf': '/etc/systemd/system/haproxy.service.d/reload.conf',
   'haproxy.tpl': '/etc/servicewatcher/haproxy.tpl',
   'web.mjs': '/usr/local/lib/web/web.mjs',
   'load.mjs': '/usr/local/lib/web/load.mjs',
