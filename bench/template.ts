@@ -1,6 +1,7 @@
 /** An instance dies on one host → HAProxy on another has been reloaded with a file that does not list it any more. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HAPROXY, HAPROXY_CONFIG, haproxyTemplate, serversOf } from '../test/harness/haproxy.ts';
 import type { Host } from '../test/harness/host.ts';
 import { projectRoot } from '../test/harness/project.ts';
 import { monotonicNow, pause, until } from '../test/harness/until.ts';
@@ -10,9 +11,7 @@ import type { Row } from './row.ts';
 
 const UNIT = 'unit@web.service';
 const BALANCER = 'unit@balancer.service';
-const READER = 'haproxy.service';
 const SOURCE = '/etc/servicewatcher/haproxy.tpl';
-const CONFIG = '/etc/haproxy/haproxy.cfg';
 const DEADLINE_MS = 30_000;
 /** Longer than the daemon rests after a rendering (`debounce`, 50 ms): what is measured is a change after a quiet time. */
 const QUIET_MS = 500;
@@ -25,28 +24,13 @@ export const TEMPLATED_SERVICES = `  - name: unit@web
     count: 1
 templates:
   - source: ${SOURCE}
-    destination: ${CONFIG}
+    destination: ${HAPROXY_CONFIG}
     on: {service: unit@balancer}
     check: haproxy -c -f {file}
-    reload: ${READER}
+    reload: ${HAPROXY}
 `;
 
-const TEMPLATE = `global
-  maxconn 100
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend web
-  bind :80
-  default_backend web
-backend web
-{{#each discovery.web}}
-  server {{id}} {{address}}:{{port}}
-{{/each}}
-`;
-
+const TEMPLATE = haproxyTemplate('discovery.web');
 const DROP_IN = '/etc/systemd/system/haproxy.service.d/reload.conf';
 const GOALS = [{ of: 'median', atMost: 150 }] as const;
 
@@ -110,7 +94,7 @@ async function prepare(cluster: Cluster): Promise<Host> {
   const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, BALANCER)));
   const reader = cluster.hosts[started.indexOf(true)];
   if (reader === undefined) throw new Error(`${BALANCER} runs nowhere although all is settled`);
-  await reader.systemctl('start', READER);
+  await reader.systemctl('start', HAPROXY);
   for (const host of cluster.hosts) await host.write(SOURCE, TEMPLATE);
   process.kill(await mainPidOf(reader, DAEMON), 'SIGHUP');
   return reader;
@@ -120,22 +104,22 @@ async function prepare(cluster: Cluster): Promise<Host> {
 async function untilListed(reader: Host, hosts: readonly Host[], everyMs = 100): Promise<void> {
   const expected = hosts.map(({ name }) => name).join();
   const isListed = async () => {
-    const servers = [...(await reader.read(CONFIG)).matchAll(/^ {2}server (\S+) /gm)];
-    return servers.map(([, name]) => name).join() === expected;
+    const servers = serversOf(await reader.read(HAPROXY_CONFIG));
+    return servers.map(({ id }) => id).join() === expected;
   };
-  await until(isListed, { deadlineMs: DEADLINE_MS, what: `${CONFIG} to list ${expected}`, everyMs });
+  await until(isListed, { deadlineMs: DEADLINE_MS, what: `${HAPROXY_CONFIG} to list ${expected}`, everyMs });
 }
 
 /** Resolves when HAProxy is not being reloaded, as it was a moment ago with the file as it is. */
 async function untilIdle(reader: Host): Promise<void> {
-  const isIdle = async () => !(await reader.mustSh('systemctl', 'list-jobs', '--no-legend')).includes(READER);
-  await until(isIdle, { deadlineMs: DEADLINE_MS, what: `${READER} to have been reloaded` });
+  const isIdle = async () => !(await reader.mustSh('systemctl', 'list-jobs', '--no-legend')).includes(HAPROXY);
+  await until(isIdle, { deadlineMs: DEADLINE_MS, what: `${HAPROXY} to have been reloaded` });
 }
 
 /** When the first job to reload HAProxy after `since` ended, once it has: ms of CLOCK_MONOTONIC. */
 async function reloadedAfter(reader: Host, since: number): Promise<number> {
   const ended = async () => {
-    const jobs = [`UNIT=${READER}`, 'JOB_TYPE=reload', 'JOB_RESULT=done'];
+    const jobs = [`UNIT=${HAPROXY}`, 'JOB_TYPE=reload', 'JOB_RESULT=done'];
     const fields = '--output-fields=__MONOTONIC_TIMESTAMP';
     const text = await reader.mustSh('journalctl', '--no-pager', '-n', '5', '-o', 'json', fields, '_PID=1', ...jobs);
     return text
@@ -144,7 +128,7 @@ async function reloadedAfter(reader: Host, since: number): Promise<number> {
       .map(timeOf)
       .find((at) => at > since);
   };
-  return await until(ended, { deadlineMs: DEADLINE_MS, what: `${READER} to be reloaded` });
+  return await until(ended, { deadlineMs: DEADLINE_MS, what: `${HAPROXY} to be reloaded` });
 }
 
 function timeOf(line: string): number {
