@@ -233,7 +233,7 @@ describeOnHosts('a template on three hosts', () => {
     await pages.write('/usr/local/bin/look', LOOK, 0o755);
     await pages.write(
       CONFIG_FILE,
-      cluster.configuration('w1').replace('services:', 'host: {labels: {pages: srv}}\nservices:'),
+      cluster.configuration('w1').replace('services:', 'host: {labels: {pages: srv, role: backend}}\nservices:'),
     );
     await pages.systemctl('start', DAEMON);
     const problem =
@@ -252,5 +252,9 @@ describeOnHosts('a template on three hosts', () => {
     expect(await pages.read('/srv/looked')).toBe(servers);
     expect(await pages.read('/srv/group')).toMatch(/^servicewatcher-template-[0-9a-f]{32}\n/);
     expect((await pages.mustSh('ls', '-A', '/srv/pages')).trim()).toBe('servers');
+
+    // as it was written for Serf: hosts that are backends by their label
+    await pages.write('/etc/serf.hb', '{{#each addresses}}\nserver {{ host }} {{ ip }}:3000 check\n{{/each}}\n');
+    expect(await pages.mustSh('servicewatcher', 'render', '/etc/serf.hb')).toBe('server w3 w3:3000 check\n');
   });
 });
