@@ -245,8 +245,8 @@ describeOnHosts('discovery on three hosts', () => {
     const start = (...argv: string[]) => the(w1).mustSh(...watcher('watch', ...search, ...argv));
 
     it('registers what is healthy, with its info, and loses it within one period otherwise', async () => {
-      const periodMs = 2_000;
-      await start('--interval', '2', '--timeout', '0.5', '--port', '9200', '--service-info', '{"http_port": 9200}');
+      const periodMs = 1_000;
+      await start('--interval', '1', '--timeout', '0.3', '--port', '9200', '--service-info', '{"http_port": 9200}');
       await untilIds('search', found);
       const { stdout } = await hosts('search', '--json');
       expect(JSON.parse(stdout)).toEqual([
