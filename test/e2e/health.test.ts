@@ -119,8 +119,6 @@ describeOnHosts('units with checks on three hosts', () => {
 
   it('move once where they are sick, and not back; sick everywhere, they end up where they run on, after as many moves as they may make', async () => {
     const first = await hostOf('mover');
-    const before = await hostOf('tied');
-    await setSick('tied', ...cluster.lab.hosts);
     await setSick('mover', first);
     await until(async () => (await cluster.runsOn('mover.service')).join() !== first.name, {
       ...WAIT,
@@ -133,7 +131,8 @@ describeOnHosts('units with checks on three hosts', () => {
     await cluster.untilSettled();
     expect((await hostOf('mover')).name).toBe(second.name);
 
-    await setSick('mover', ...cluster.lab.hosts);
+    const before = await hostOf('tied');
+    await Promise.all(['mover', 'tied'].map((name) => setSick(name, ...cluster.lab.hosts)));
     const [third] = cluster.lab.hosts.filter(({ name }) => name !== first.name && name !== second.name);
     if (third === undefined) throw new Error('no third host');
     await cluster.untilRunsOn('mover.service', [third.name]);
