@@ -4,8 +4,8 @@ import type { Orders } from './orders.ts';
 import type { UnitTable } from './unit-table.ts';
 
 export interface HeldUnitsOptions {
-  readonly orders: Orders;
-  readonly table: UnitTable;
+  readonly orders: Pick<Orders, 'runOnce' | 'onceBefore'>;
+  readonly table: Pick<UnitTable, 'states' | 'isOurs'>;
   /** A stop of ours is under way. */
   readonly isStopping: (unit: string) => boolean;
 }

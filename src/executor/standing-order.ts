@@ -9,8 +9,8 @@ import type { Orders } from './orders.ts';
 
 export class StandingOrder {
   constructor(
-    private readonly orders: Orders,
-    private readonly lease: Lease,
+    private readonly orders: Pick<Orders, 'desired' | 'runOnce' | 'fresh'>,
+    private readonly lease: Pick<Lease, 'isolated' | 'cleared' | 'unconfirmed'>,
   ) {}
 
   /** True while the unit may be started in just this form; once its script has run (`scriptHasRun`) the script does not count. */
