@@ -13,13 +13,13 @@ import type { UnitTable } from './unit-table.ts';
 
 export interface LeavingOptions {
   readonly clock: Clock;
-  readonly systemd: Systemd;
-  readonly table: UnitTable;
+  readonly systemd: Pick<Systemd, 'connected'>;
+  readonly table: Pick<UnitTable, 'states' | 'ours' | 'forgotten'>;
   readonly held: HeldUnits;
-  readonly lease: Lease;
-  readonly jobs: UnitJobs;
-  readonly departures: Departures;
-  readonly teller: Teller;
+  readonly lease: Pick<Lease, 'atStake' | 'release'>;
+  readonly jobs: Pick<UnitJobs, 'isBusy' | 'stopAll'>;
+  readonly departures: Pick<Departures, 'leftWhenLeaving'>;
+  readonly teller: Pick<Teller, 'register'>;
   /** Asks systemd for the states that are not known yet. */
   readonly survey: () => Promise<void>;
 }
