@@ -107,6 +107,13 @@ describe('a unit with isolation: stop that moves', () => {
     expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
   });
 
+  it('waits on a host that was told to wait as well, however well that obeys by now', () => {
+    const told = { written: [withdrawn('a')], obeys: WRITTEN } as const;
+    expect(move({}, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({ up: { a: 'activating' } }, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
+  });
+
   const written = [withdrawn('a')];
   const table: readonly (readonly [string, At, readonly string[]])[] = [
     ['has obeyed, and the unit is down', { written, up: {} }, HANDED_OVER],
