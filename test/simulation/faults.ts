@@ -20,6 +20,10 @@ export interface Kind {
 export const TIME_PASSES = 'time passes';
 /** What was to happen at a start has happened. */
 export const STRUCK_AT_START = 'struck as it starts a unit';
+/** A start came after others had had their turn, as its host had said before. */
+export const WAITED_FOR_TURN = 'start that waited for its turn';
+/** A start came after that of another service, as its host had said before. */
+export const WAITED_FOR_SERVICE = 'start that waited for another service';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -492,7 +496,13 @@ export const FAULTS: readonly Kind[] = [
 ];
 
 /** The passing of time, and all kinds of faults. */
-export const KINDS: readonly string[] = [TIME_PASSES, ...FAULTS.map(({ name }) => name), STRUCK_AT_START];
+export const KINDS: readonly string[] = [
+  TIME_PASSES,
+  ...FAULTS.map(({ name }) => name),
+  STRUCK_AT_START,
+  WAITED_FOR_TURN,
+  WAITED_FOR_SERVICE,
+];
 
 /** The election znode of the host's daemon. */
 function electionZnodeOf(world: World, host: string): string | undefined {
