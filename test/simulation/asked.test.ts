@@ -25,11 +25,10 @@ describe('a stop of a unit with a script', () => {
     const complain = (invariant: string) => void complaints.push(invariant);
     const reader = { onOrder: ignore, onReport: ignore };
     const orders = new Orders(world.ensemble, 1_000, () => false, complain, reader);
-    const hosts = () => world.hosts;
     const count = ignore;
     asked = new Asked(
       orders,
-      new Starts({ now: () => 0, slackMs: 1_000, hosts, orderOf: () => undefined, complain, count }),
+      new Starts({ now: () => 0, slackMs: 1_000, orderOf: () => undefined, complain, count }),
       complain,
     );
     const [first] = world.hosts;

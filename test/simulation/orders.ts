@@ -28,8 +28,8 @@ export const isOlder = (a: Version, b: Version): boolean =>
 export interface OrdersReader {
   /** A leader has written a host's desired state. */
   onOrder(order: Desired): void;
-  /** A host has published its report. */
-  onReport(host: string, report: Observed): void;
+  /** A host has published its report; undefined: there is none any more. */
+  onReport(host: string, report: Observed | undefined): void;
 }
 
 export class Orders {
@@ -153,7 +153,10 @@ export class Orders {
   }
 
   private onObserved(session: string, host: string, operation: WireOperation): void {
-    if (operation.op === 'remove') this.noteFailures(host, undefined);
+    if (operation.op === 'remove') {
+      this.noteFailures(host, undefined);
+      this.reader.onReport(host, undefined);
+    }
     if (session === OPERATOR || this.isImpostor(session) || (operation.op !== 'set' && operation.op !== 'create'))
       return;
     // what a daemon writes is plain JSON; whether it is valid is tried elsewhere

@@ -34,7 +34,6 @@ export interface StartsOptions {
   readonly slackMs: number;
   /** What the executor of the host obeys. */
   readonly orderOf: (host: SimulatedHost, daemon: FakeDaemon) => Desired | undefined;
-  readonly hosts: () => readonly SimulatedHost[];
   readonly complain: (invariant: Invariant, what: string) => void;
   readonly count: (kind: string) => void;
 }
@@ -65,6 +64,8 @@ export class Starts {
   private readonly since = new Map<string, number>();
   /** Host → unit → when it was active last; infinity: it is. */
   private readonly activeAt: Times = new Map();
+  /** Host → unit → until when its reports said that it was active; infinity: they do. */
+  private readonly toldUpAt: Times = new Map();
   /** Host → unit → until when an order was the newest that did not hold back its start; infinity: it is. */
   private readonly allowedAt: Times = new Map();
   /** Host → unit → what its reports have said that it waits for. */
@@ -78,8 +79,12 @@ export class Starts {
     for (const each of this.begun) if (each.unit === unit && each.host.name === host) each.seen = true;
   }
 
-  /** A host has published what it sees. */
-  onReport(host: string, { units }: Observed): void {
+  /** A host has published what it sees; undefined: that is gone. */
+  onReport(host: string, report: Observed | undefined): void {
+    const units = report?.units ?? [];
+    const up = new Set(units.flatMap(({ unit, active }) => (active === 'active' ? [unit] : [])));
+    for (const unit of new Set([...up, ...(this.toldUpAt.get(host)?.keys() ?? [])]))
+      mark(this.toldUpAt, host, unit, up.has(unit), this.options.now());
     const before = this.waited.get(host);
     if (!before && units.every(({ waiting }) => waiting === undefined)) return;
     const after = new Map<string, Set<string>>();
@@ -93,6 +98,7 @@ export class Starts {
 
   /** The leader has written an order: what it does not hold back it must have taken for ready. */
   onOrder({ host, units }: Desired): void {
+    const hosts = [...this.toldUpAt.keys()];
     for (const { unit, after = [], waitsFor = [], withdrawn } of units) {
       mark(this.allowedAt, host, unit, waitsFor.length === 0, this.options.now());
       for (const { service, where } of after)
@@ -100,7 +106,7 @@ export class Starts {
           !withdrawn &&
           where === 'anywhere' &&
           !waitsFor.includes(service) &&
-          !this.wasUp(service, this.options.hosts())
+          !hosts.some((each) => this.wasTrue(this.toldUpAt, each, service))
         )
           this.options.complain('INV-AFTER', `${host} may start ${unit} at once, but ${service} is up nowhere`);
     }
@@ -154,33 +160,20 @@ export class Starts {
 
   private judgeAfter(host: SimulatedHost, daemon: FakeDaemon, { unit, after = [], waitsFor = [] }: DesiredUnit): void {
     const { now, slackMs, complain } = this.options;
-    if (after.length === 0 || now() - host.hinderedAt < slackMs || isCutOff(host, daemon)) return;
+    if (after.length === 0 || now() - Math.max(host.hinderedAt, host.busGoneAt) < slackMs || isCutOff(host, daemon))
+      return;
     const allowedAt = this.allowedAt.get(host.name)?.get(unit) ?? Number.NEGATIVE_INFINITY;
     // what has become known since the start was decided came too late for it
     if (waitsFor.length > 0 && allowedAt < now() - slackMs)
       complain('INV-AFTER', `${host.name} starts ${unit}, though ${waitsFor.join(', ')} is not up, as it was told`);
     for (const { service, where } of after)
-      if (where === 'same-host' && !this.wasUp(service, [host]))
+      if (where === 'same-host' && !this.wasTrue(this.activeAt, host.name, service))
         complain('INV-AFTER', `${host.name} starts ${unit}, but ${service} is not up there`);
   }
 
-  /** A unit of the service ran on one of the hosts a moment ago, or it may be that nobody has heard yet of its end. */
-  private wasUp(service: string, hosts: readonly SimulatedHost[]): boolean {
+  /** So it was within the time for which what is read may be old. */
+  private wasTrue(times: Times, host: string, service: string): boolean {
     const since = this.options.now() - this.options.slackMs;
-    return hosts.some((host) => {
-      const { name, busUp, busGoneAt, hinderedAt, daemon } = host;
-      const at = this.activeOn(name, service);
-      if (at === undefined) return false;
-      const isSilent = !busUp || (daemon !== undefined && isCutOff(host, daemon));
-      return isSilent || Math.max(at, busGoneAt, hinderedAt) >= since;
-    });
-  }
-
-  /** When a unit of the service was active there last; undefined: never. */
-  private activeOn(host: string, service: string): number | undefined {
-    let last: number | undefined;
-    for (const [unit, at] of this.activeAt.get(host) ?? [])
-      if (isOf(unit, service)) last = Math.max(last ?? Number.NEGATIVE_INFINITY, at);
-    return last;
+    return [...(times.get(host) ?? [])].some(([unit, at]) => at >= since && isOf(unit, service));
   }
 }
