@@ -24,8 +24,13 @@ export interface HeartbeatOptions {
 const NOTHING = Buffer.alloc(0);
 /** A timer may come so much early, ms: a beat that is sent before the lag is over proves less. */
 const GRAIN_MS = 2;
-/** Enough for the lag: requests are answered every sixth of the session, and beats come every twelfth. */
-const KEPT = 32;
+/**
+ * Of requests that are answered in quick succession, hundreds a second where a host leads or writes much, one is kept for
+ * each of so many parts of the lag: any of them proves what it proves.
+ */
+const KEPT_OF_LAG = 16;
+/** Reaches back over eight lags: a beat that is answered later than after five has lost its connection. */
+const KEPT = 8 * KEPT_OF_LAG;
 
 /** Times of a request and of its answer, ms of the clock. */
 interface Answered {
@@ -36,8 +41,10 @@ interface Answered {
 export class Heartbeat {
   private on = false;
   private ended = false;
-  /** Requests that were answered in the present session, in the order of their sending. */
+  /** Requests that were answered in the present session, not all of them, in the order of their sending. */
   private answered: Answered[] = [];
+  /** When the newest of them was answered. */
+  private keptAt = Number.NEGATIVE_INFINITY;
   private timeoutMs: number;
   private session: string | undefined;
   /** Session in which our znode is known to be there. */
@@ -103,6 +110,7 @@ export class Heartbeat {
         this.suspendedAt = undefined;
         this.resumedAfter = this.options.clock.now();
         this.answered = [];
+        this.keptAt = Number.NEGATIVE_INFINITY;
         this.cancel();
         return;
       case 'connecting':
@@ -123,7 +131,11 @@ export class Heartbeat {
   }
 
   private note(sentAt: number): void {
-    this.answered.push({ sentAt, answeredAt: this.options.clock.now() });
+    const answeredAt = this.options.clock.now();
+    const { touchLagMs } = isolationTiming(this.timeoutMs);
+    if (answeredAt - this.keptAt < touchLagMs / KEPT_OF_LAG) return;
+    this.keptAt = answeredAt;
+    this.answered.push({ sentAt, answeredAt });
     this.answered.sort((a, b) => a.sentAt - b.sentAt);
     if (this.answered.length > KEPT) this.answered.shift();
   }

@@ -31,6 +31,8 @@ export class Orders {
   private recalledOnce = NONE;
   /** Units that were told to run once only here, until they are told otherwise. */
   private readonly everOnce = new Set<string>();
+  /** Units that were named by orders whose spec was not known here, since one was last. */
+  private readonly named = new Set<string>();
   private spec: { readonly digest: string; readonly units: ReadonlySet<string> } | undefined;
   private readonly unread = new Set(['desired', 'spec']);
   private watches: readonly Watch[] = [];
@@ -72,9 +74,13 @@ export class Orders {
     return this.everOnce;
   }
 
-  /** Units of the newest readable spec. */
+  /**
+   * Units of the newest readable spec; as long as that is not the one which the desired state was computed from, those that
+   * were named since as well: that one of them has failed must not be forgotten when it is named no more because of it.
+   */
   get declared(): ReadonlySet<string> {
-    return this.spec?.units ?? NONE;
+    const units = this.spec?.units ?? NONE;
+    return this.named.size === 0 || this.declaredByDesired.size > 0 ? units : new Set([...units, ...this.named]);
   }
 
   /** Units of the very spec that the desired state was computed from; none while that spec is not known. */
@@ -108,6 +114,7 @@ export class Orders {
     }
     this.desired = decoded.value;
     this.fresh = !isFirst;
+    this.name(decoded.value);
     for (const { unit, isolation } of decoded.value.units) {
       if (isolation === 'stop') this.everOnce.add(unit);
       else this.everOnce.delete(unit);
@@ -133,6 +140,13 @@ export class Orders {
       return;
     }
     this.spec = { digest: decoded.value.digest, units: new Set(decoded.value.spec.services.flatMap(unitsOf)) };
+    if (this.desired) this.name(this.desired);
     this.events.onChange();
+  }
+
+  /** Keeps in mind what is named while its spec is not known here. */
+  private name({ spec, units }: Desired): void {
+    if (spec === this.spec?.digest) this.named.clear();
+    else for (const { unit } of units) this.named.add(unit);
   }
 }

@@ -148,6 +148,21 @@ describe('an executor', () => {
     expect(active('a')).toBe('active');
   });
 
+  it('goes on telling of a failure while no spec can be read, though the unit is not placed here any more because of it', async () => {
+    await put('/spec', Buffer.from('nonsense'));
+    host.systemd.define('a.service', { start: 'fails', exitStatus: 1 });
+    await boot();
+    await desire([unit('a'), unit('b')]);
+    const failures = () => executor.observed?.units.flatMap((each) => (each.failure ? [each.unit] : [])).join();
+    await clock.until('the failure', () => failures() === 'a.service');
+    await desire([unit('b')]);
+    await clock.until('the order', () => executor.observed?.generation === generation);
+    await clock.advance(10_000);
+    expect(failures()).toBe('a.service');
+    host.systemd.systemctl('reset-failed', 'a.service');
+    await clock.until('the end of the failure', () => failures() === '');
+  });
+
   it('stops what is not desired any more', async () => {
     await bootToRun([unit('a'), unit('b')]);
     await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');

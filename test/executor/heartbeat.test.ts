@@ -132,6 +132,17 @@ describe('a heartbeat', () => {
     }
   });
 
+  it.each([20, 200, 2_000])('is never old where %i other requests are answered in a second', async (perSecond) => {
+    rig.heartbeat.need(true);
+    for (let sent = 0; sent < 5 * perSecond; sent++) {
+      void rig.store.get(PATH);
+      await rig.clock.advance(1_000 / perSecond);
+    }
+    const settled = rig.said.filter(({ at }) => at > 1_000);
+    expect(settled.length).toBeGreaterThan(9);
+    for (const { confirmedAt, at } of settled) expect(at - confirmedAt).toBeLessThan(touchLagMs + beatMs);
+  });
+
   it('waits for the answer before it sends the next one', async () => {
     let [underWay, most] = [0, 0];
     const set = rig.store.set.bind(rig.store);

@@ -109,6 +109,16 @@ describe('a unit with a turn', () => {
     expect(keeper.mayAsk(plain)).toBe(true);
   });
 
+  it('gives it away in the pass that the end of its time wakes, whatever fraction of a millisecond it began at', async () => {
+    for (let begun = 0; begun < 200; begun++) {
+      await clock.advance(0.013 + begun / 7);
+      pass(plain, { starts: true });
+      await clock.advance((keeper.wakeAt ?? Number.NaN) - clock.now());
+      expect(pass(plain, { busy: true })).toBe(false);
+      pass(plain, { active: 'inactive' });
+    }
+  });
+
   it('is not asked to start once it has lost it before its time', () => {
     pass(plain, { starts: true });
     expect(keeper.mayAsk(plain)).toBe(true);

@@ -5,6 +5,8 @@ interface Timer {
   readonly due: number;
   readonly order: number;
   fire: (() => void) | undefined;
+  /** What it does settles no promise. */
+  readonly outside: boolean;
 }
 
 export interface FakeClockOptions {
@@ -18,6 +20,16 @@ export interface FakeClockOptions {
 const MAX_AT_ONE_INSTANT = 10_000;
 /** Requests to the file system that Node has under way: they take real time, and this clock waits for them. */
 const FILE_REQUEST = /^(FS|File|CloseReq)/;
+/** What the wall clock shows at the beginning. */
+const EPOCH = Date.UTC(2026, 0, 1);
+
+/**
+ * As `clock.after`, for what happens outside of all processes: in a server, or in systemd, where no promise waits for it.
+ * A pretended clock that waits for no files goes on at once when it is done.
+ */
+export function afterOutside(clock: Clock, ms: number, fn: () => void): () => void {
+  return clock instanceof FakeClock ? clock.afterOutside(ms, fn) : clock.after(ms, fn);
+}
 
 export class FakeClock implements Clock {
   private time = 0;
@@ -39,7 +51,7 @@ export class FakeClock implements Clock {
   }
 
   date(): Date {
-    return new Date(Date.UTC(2026, 0, 1) + this.time + this.wallOffset);
+    return new Date(EPOCH + this.time + this.wallOffset);
   }
 
   /** Sets the wall clock forward or back; `now` does not change. */
@@ -48,8 +60,17 @@ export class FakeClock implements Clock {
   }
 
   after(ms: number, fn: () => void): () => void {
+    return this.arm(ms, fn, false);
+  }
+
+  /** As `afterOutside` says. */
+  afterOutside(ms: number, fn: () => void): () => void {
+    return this.arm(ms, fn, !this.files);
+  }
+
+  private arm(ms: number, fn: () => void, outside: boolean): () => void {
     this.made += 1;
-    const timer: Timer = { due: this.time + Math.max(0, ms), order: this.made, fire: fn };
+    const timer: Timer = { due: this.time + Math.max(0, ms), order: this.made, fire: fn, outside };
     this.push(timer);
     return () => {
       timer.fire = undefined;
@@ -60,7 +81,11 @@ export class FakeClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     await this.settle();
-    for (let next = this.next(); next && next.due <= end; next = this.next()) await this.fire(next);
+    for (let next = this.next(); next && next.due <= end; next = this.next()) {
+      this.fire(next);
+      if (!next.outside) await this.settle();
+      this.onSettled();
+    }
     this.time = end;
   }
 
@@ -71,7 +96,9 @@ export class FakeClock implements Clock {
     while (!condition()) {
       const next = this.next();
       if (!next || next.due > end) throw new Error(`waited ${withinMs} ms of the clock for ${what}`);
-      await this.fire(next);
+      this.fire(next);
+      if (!next.outside) await this.settle();
+      this.onSettled();
     }
   }
 
@@ -88,7 +115,7 @@ export class FakeClock implements Clock {
 
   private instant = { time: -1, fired: 0 };
 
-  private async fire(timer: Timer): Promise<void> {
+  private fire(timer: Timer): void {
     const { fire } = timer;
     this.pop();
     this.time = timer.due;
@@ -96,8 +123,6 @@ export class FakeClock implements Clock {
     this.instant = { time: this.time, fired };
     if (fired > MAX_AT_ONE_INSTANT) throw new Error(`at ${this.time} ms something waits for 0 ms again and again`);
     fire?.();
-    await this.settle();
-    this.onSettled();
   }
 
   /** The next timer that was not cancelled. */

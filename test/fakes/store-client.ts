@@ -54,7 +54,7 @@ export class FakeStore implements Store {
   private cancelSilence = () => {};
   private cancelGreeting = () => {};
   /** What the client has watches on, and how many. */
-  private readonly watched = new Map<string, number>();
+  private readonly watched = new Map<string, { data: number; children: number }>();
   private cancelPing = () => {};
   private finishClose: (() => void) | undefined;
 
@@ -139,7 +139,7 @@ export class FakeStore implements Store {
     };
     const options = until === 'gone' ? { gone: () => undefined } : {};
     const opened = this.watches.open('data', path, () => this.get(path), same, tell, options);
-    const watch = this.counted(`data ${path}`, opened);
+    const watch = this.counted(path, 'data', opened);
     return watch;
   }
 
@@ -149,7 +149,7 @@ export class FakeStore implements Store {
     const tell = (found: Children | undefined) => listener(found?.names);
     const options = { restOf: (found: Children | undefined) => restOfNames(found?.names.length ?? 0) };
     const watch = this.watches.open('children', path, () => this.list(path), same, tell, options);
-    return this.counted(`children ${path}`, watch);
+    return this.counted(path, 'children', watch);
   }
 
   close(): Promise<void> {
@@ -246,8 +246,9 @@ export class FakeStore implements Store {
   notify(events: readonly WatchEvent[]): void {
     if (this.process.dead || this.current.kind !== 'connected' || this.stranded) return;
     const concerned = events.filter(({ type, path }) => {
-      const data = type !== 'children-changed' && this.watched.has(`data ${path}`);
-      return data || (type !== 'data-changed' && this.watched.has(`children ${path}`));
+      const watched = this.watched.get(path);
+      if (watched === undefined) return false;
+      return (type !== 'children-changed' && watched.data > 0) || (type !== 'data-changed' && watched.children > 0);
     });
     if (concerned.length === 0) return;
     this.hear(() => {
@@ -392,29 +393,35 @@ export class FakeStore implements Store {
     for (const listener of [...this.listeners]) if (this.listeners.has(listener)) listener(state);
   }
 
-  private counted(key: string, watch: Watch): Watch {
-    this.watched.set(key, (this.watched.get(key) ?? 0) + 1);
+  private counted(path: string, kind: 'data' | 'children', watch: Watch): Watch {
+    const counts = this.watched.get(path) ?? { data: 0, children: 0 };
+    this.watched.set(path, counts);
+    counts[kind] += 1;
     let open = true;
     return {
       close: () => {
         if (!open) return;
         open = false;
-        const left = (this.watched.get(key) ?? 1) - 1;
-        if (left > 0) this.watched.set(key, left);
-        else this.watched.delete(key);
+        counts[kind] -= 1;
+        if (counts.data + counts.children === 0) this.watched.delete(path);
         watch.close();
       },
     };
   }
 
+  /** As `checkPath`: what is there may be there. */
+  private check(path: string): void {
+    if (!this.ensemble.tree.get(path)) checkPath(path);
+  }
+
   private async read<T>(path: string, look: () => T): Promise<T> {
-    checkPath(path);
+    this.check(path);
     this.reads += 1;
     return await this.request(path, true, () => ({ ok: true, value: look() }));
   }
 
   private async write(operations: readonly WireOperation[]): Promise<readonly WireResult[]> {
-    for (const { path } of operations) checkPath(path);
+    for (const { path } of operations) this.check(path);
     const first = operations[0]?.path ?? '/';
     return await this.request(first, false, (session) => {
       const applied = this.ensemble.apply(session, operations);

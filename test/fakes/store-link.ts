@@ -3,6 +3,7 @@
  * their time, vanish when the connection is reset, and are held back while a direction is merely silent, as TCP would.
  */
 import type { Clock } from '../../src/shared/clock.ts';
+import { afterOutside } from './clock.ts';
 import type { FakeProcess } from './process.ts';
 
 export type Direction = 'request' | 'answer';
@@ -50,7 +51,8 @@ export class FakeLink {
         });
       }
     };
-    this.clock.after(at - this.clock.now(), deliver);
+    if (direction === 'request') afterOutside(this.clock, at - this.clock.now(), deliver);
+    else this.clock.after(at - this.clock.now(), deliver);
   }
 
   /** Nothing gets through in these directions, and nobody is told. */

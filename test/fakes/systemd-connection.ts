@@ -11,6 +11,7 @@ import type {
 import type { Clock } from '../../src/shared/clock.ts';
 import type { ActiveState } from '../../src/shared/model.ts';
 import { isUnitName } from '../../src/shared/names.ts';
+import { afterOutside } from './clock.ts';
 import type { FakeProcess } from './process.ts';
 import type { FakeSystemd } from './systemd.ts';
 import { FakeRefusal } from './systemd-refusal.ts';
@@ -158,7 +159,7 @@ export class FakeConnection implements Systemd {
   /** To systemd: what was sent gets there though the process dies meanwhile, but not when the bus goes away. */
   #ask(act: () => void): void {
     const life = this.#life;
-    this.#clock.after(this.#delay('there'), () => {
+    afterOutside(this.#clock, this.#delay('there'), () => {
       if (life === this.#life) act();
     });
   }

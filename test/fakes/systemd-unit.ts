@@ -2,6 +2,7 @@
 import type { ExitInfo, JobOutcome } from '../../src/executor/systemd.ts';
 import type { Clock } from '../../src/shared/clock.ts';
 import type { ActiveState } from '../../src/shared/model.ts';
+import { afterOutside } from './clock.ts';
 import type { UnitScript } from './systemd-script.ts';
 
 /** systemd's defaults: more than 5 starts within 10 s are refused (DefaultStartLimitBurst, DefaultStartLimitIntervalSec). */
@@ -216,7 +217,7 @@ export class FakeUnit {
 
   #after(ms: number, then: () => void): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#clock.after(ms, then);
+    this.#cancelTimer = afterOutside(this.#clock, ms, then);
   }
 }
 

@@ -3,9 +3,11 @@
 import { isolationTiming } from '../../src/shared/isolation-timing.ts';
 import type { Desired, DesiredUnit } from '../../src/shared/model.ts';
 import type { FakeDaemon } from '../fakes/daemon.ts';
+import { isCutOff } from './cut-off.ts';
 import type { Invariant } from './invariants.ts';
 import { isOlder, type Orders } from './orders.ts';
 import { ONCE_ONLY } from './scenario.ts';
+import type { Starts } from './starts.ts';
 import type { SimulatedHost } from './world.ts';
 
 type Complain = (invariant: Invariant, what: string) => void;
@@ -43,6 +45,7 @@ export class Asked {
 
   constructor(
     private readonly orders: Orders,
+    private readonly starts: Starts,
     private readonly complain: Complain,
   ) {}
 
@@ -97,7 +100,7 @@ export class Asked {
   private judgeOne(ask: Ask): void {
     const { host, verb, units } = ask;
     const unit = units[0] ?? '';
-    const order = this.orderOf(ask);
+    const order = this.orderOf(ask.host, ask.daemon);
     if (verb === 'guard') {
       const others = units.filter((each) => !ONCE_ONLY.has(each));
       if (others.length > 0) this.complain('INV-KEEP', `${host.name}: the guard is to stop ${others.join(', ')}`);
@@ -116,11 +119,13 @@ export class Asked {
   }
 
   private judgeStart(ask: Ask, unit: string, order: Desired | undefined): void {
-    const { host } = ask;
+    const { host, daemon, cutOff } = ask;
     const told = this.isTold(order, unit);
     if (!told) this.complain('INV-START', `${host.name}: start ${unit}, which is not placed here`);
     if (ONCE_ONLY.has(unit) && ask.expiring) this.complain('INV-START', `${host.name}: start ${unit} while cut off`);
-    if (told) this.startedWith.set(`${host.name} ${unit}`, valuesOf(told));
+    if (!told) return;
+    this.startedWith.set(`${host.name} ${unit}`, valuesOf(told));
+    this.starts.onStart({ host, daemon, told, cutOff });
   }
 
   private judgeStop({ host, daemon, cutOff }: Ask, unit: string, order: Desired | undefined): void {
@@ -136,7 +141,7 @@ export class Asked {
   }
 
   /** What the executor obeys, as it remembers it on disk, or reports. */
-  private orderOf({ host, daemon }: Ask): Desired | undefined {
+  orderOf(host: SimulatedHost, daemon: FakeDaemon): Desired | undefined {
     const { applied } = host.fake.memory.remembered;
     const { observed } = daemon.executor;
     return this.orders.at(host.name, observed && isOlder(applied, observed) ? observed : applied);
@@ -155,13 +160,6 @@ export class Asked {
       }),
     );
   }
-}
-
-/** The host hears nothing of ZooKeeper, or nothing that counts, or is no member. */
-export function isCutOff({ way, fake }: SimulatedHost, { store, membership }: FakeDaemon): boolean {
-  const { ensemble } = fake;
-  if (way !== 'whole' || store.isStranded || !ensemble.isServing || ensemble.isFrozen) return true;
-  return store.state.kind !== 'connected' || !membership.joined;
 }
 
 function valuesOf({ prestart }: DesiredUnit): string {

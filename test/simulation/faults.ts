@@ -1,7 +1,7 @@
 /** What a step may be: each kind with its weight, and how it is done. A kind that has no effect now answers false. */
 
 import { isolationTiming } from '../../src/shared/isolation-timing.ts';
-import { compare } from '../../src/shared/names.ts';
+import { compare, unitsOf } from '../../src/shared/names.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import type { UnitScript } from '../fakes/systemd-script.ts';
@@ -20,6 +20,10 @@ export interface Kind {
 export const TIME_PASSES = 'time passes';
 /** What was to happen at a start has happened. */
 export const STRUCK_AT_START = 'struck as it starts a unit';
+/** A start came after others had had their turn, as its host had said before. */
+export const WAITED_FOR_TURN = 'start that waited for its turn';
+/** A start came after that of another service, as its host had said before. */
+export const WAITED_FOR_SERVICE = 'start that waited for another service';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -54,19 +58,20 @@ const isPaused = (host: SimulatedHost) => host.daemon?.process.paused === true;
 
 /** Units of declared services that have processes on the host. */
 function unitsOn(host: SimulatedHost, world: World): string[] {
-  const declared = new Set(declaredUnits(world));
+  const declared = declaredUnits(world);
   return host.fake.systemd.running().filter((unit) => declared.has(unit));
 }
 
-function declaredUnits(world: World): string[] {
-  const names = world.scenario.files.flatMap(({ services }) =>
-    services.flatMap((service) =>
-      service.type === 'multi'
-        ? Object.keys(service.instances).map((key) => `${service.name}@${key}.service`)
-        : [`${service.name}.service`],
-    ),
-  );
-  return [...new Set(names)].sort(compare);
+const declaredIn = new WeakMap<World, ReadonlySet<string>>();
+
+/** Units of all services of the files, in their order. */
+function declaredUnits(world: World): ReadonlySet<string> {
+  const known = declaredIn.get(world);
+  if (known) return known;
+  const names = world.scenario.files.flatMap(({ services }) => services.flatMap(unitsOf));
+  const declared = new Set([...names].sort(compare));
+  declaredIn.set(world, declared);
+  return declared;
 }
 
 const CUTS: readonly Way[] = ['silent', 'requests', 'answers', 'reset'];
@@ -386,7 +391,7 @@ export const FAULTS: readonly Kind[] = [
     (host) => host.powered,
     (host, world) => {
       // a second instance of a unit that may run once only would be the operator's deed
-      const units = declaredUnits(world).filter((unit) => !ONCE_ONLY.has(unit));
+      const units = [...declaredUnits(world)].filter((unit) => !ONCE_ONLY.has(unit));
       const unit = world.random.pick(units);
       host.fake.systemd.systemctl('start', unit);
       return unit;
@@ -407,7 +412,7 @@ export const FAULTS: readonly Kind[] = [
     6,
     (host) => host.powered,
     (host, world) => {
-      const units = declaredUnits(world).filter((unit) => host.fake.systemd.state(unit).active === 'failed');
+      const units = [...declaredUnits(world)].filter((unit) => host.fake.systemd.state(unit).active === 'failed');
       for (const unit of units) host.fake.systemd.systemctl('reset-failed', unit);
       return units.join(' ');
     },
@@ -492,7 +497,13 @@ export const FAULTS: readonly Kind[] = [
 ];
 
 /** The passing of time, and all kinds of faults. */
-export const KINDS: readonly string[] = [TIME_PASSES, ...FAULTS.map(({ name }) => name), STRUCK_AT_START];
+export const KINDS: readonly string[] = [
+  TIME_PASSES,
+  ...FAULTS.map(({ name }) => name),
+  STRUCK_AT_START,
+  WAITED_FOR_TURN,
+  WAITED_FOR_SERVICE,
+];
 
 /** The election znode of the host's daemon. */
 function electionZnodeOf(world: World, host: string): string | undefined {

@@ -5,6 +5,8 @@ export const INVARIANTS = {
   'INV-NEEDLESS-MOVE': 'no instance is taken from a host unless a rule says so',
   'INV-START':
     'only what a host was told to run is started there, and what may run once only not while the host is cut off',
+  'INV-TURN': 'of a service with turns to start no more instances are being started at once than may',
+  'INV-AFTER': 'what comes after another service is started only once that was up, as far as anybody can know',
   'INV-FENCE': 'desired states are written by the holder of the newest epoch alone',
   'INV-ORDER':
     'the (epoch, generation) of a host’s desired state rises with each write, and what an executor has applied never goes back',

@@ -24,6 +24,14 @@ const keyOf = ({ epoch, generation }: Version): string => `${epoch}.${generation
 export const isOlder = (a: Version, b: Version): boolean =>
   a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation);
 
+/** Gets what was written. */
+export interface OrdersReader {
+  /** A leader has written a host's desired state. */
+  onOrder(order: Desired): void;
+  /** A host has published its report; undefined: there is none any more. */
+  onReport(host: string, report: Observed | undefined): void;
+}
+
 export class Orders {
   /** Specs that were in force, by digest. */
   readonly specs = new Map<string, Spec>();
@@ -44,6 +52,7 @@ export class Orders {
     private readonly slackMs: number,
     private readonly isImpostor: (session: string) => boolean,
     private readonly complain: Complain,
+    private readonly reader: OrdersReader,
   ) {}
 
   /** What a host was told with this version. */
@@ -136,6 +145,7 @@ export class Orders {
       this.complain('INV-ORDER', `desired/${host} went from ${keyOf(before)} to ${keyOf(next)}`);
     const told = this.history.get(host) ?? new Map<string, Desired>();
     this.history.set(host, told.set(keyOf(next), next));
+    this.reader.onOrder(next);
     if (known) this.judgeMove(host, known, next);
     this.newest.set(host, next);
     this.placed.set(host, next);
@@ -143,7 +153,10 @@ export class Orders {
   }
 
   private onObserved(session: string, host: string, operation: WireOperation): void {
-    if (operation.op === 'remove') this.noteFailures(host, undefined);
+    if (operation.op === 'remove') {
+      this.noteFailures(host, undefined);
+      this.reader.onReport(host, undefined);
+    }
     if (session === OPERATOR || this.isImpostor(session) || (operation.op !== 'set' && operation.op !== 'create'))
       return;
     // what a daemon writes is plain JSON; whether it is valid is tried elsewhere
@@ -153,6 +166,7 @@ export class Orders {
     if (before && isOlder(report, before))
       this.complain('INV-ORDER', `${host} obeys ${epoch}.${generation} after ${keyOf(before)}`);
     this.applied.set(host, { epoch, generation });
+    this.reader.onReport(host, report);
     this.noteFailures(host, report);
   }
 

@@ -27,6 +27,11 @@ export function serviceOf(spec: Spec, unit: string): Service | undefined {
   );
 }
 
+/** The unit is one of the service's. */
+export function isOf(unit: string, service: string): boolean {
+  return unit === `${service}.service` || unit.startsWith(`${service}@`);
+}
+
 /** What is wrong, one sentence each. `states` are those that were computed from `spec`. */
 export function breaches(states: readonly Desired[], spec: Spec): string[] {
   const found: string[] = [];

@@ -117,4 +117,25 @@ export const PLANTED: readonly PlantedBug[] = [
     replace: 'if (',
     violates: ['INV-NEEDLESS-MOVE'],
   },
+  {
+    what: 'one more than may has its turn to start',
+    file: 'discovery/start-place.ts',
+    find: 'if (at < this.atOnce) {',
+    replace: 'if (at <= this.atOnce) {',
+    violates: ['INV-TURN'],
+  },
+  {
+    what: 'what comes after another service is started whether or not that is up',
+    file: 'executor/diff.ts',
+    find: 'const ahead = serviceAhead(decision.desired, input.starts);',
+    replace: 'const ahead: string | undefined = undefined;',
+    violates: ['INV-AFTER'],
+  },
+  {
+    what: 'a leader holds nothing back that comes after another service',
+    file: 'leader/after.ts',
+    find: 'services.filter((each) => down.has(each))',
+    replace: 'services.slice(services.length)',
+    violates: ['INV-AFTER'],
+  },
 ];

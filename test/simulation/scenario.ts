@@ -1,5 +1,13 @@
 /** What a seed decides before the first step: hosts, timings, files, and how units behave. */
-import type { Discovery, HealthCheck, MultiService, Service, Spec } from '../../src/shared/model.ts';
+import type {
+  Attachments,
+  Discovery,
+  HealthCheck,
+  MultiService,
+  Service,
+  Spec,
+  StartOrder,
+} from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
 import { STEADY, type UnitScript } from '../fakes/systemd-script.ts';
 import type { Random } from './random.ts';
@@ -33,6 +41,9 @@ export const ONCE_ONLY: ReadonlySet<string> = new Set(['once.service', 'duty@x.s
 /** Services that have a check in some scenarios, the same in all files. */
 export const CHECKED = ['once', 'some'] as const;
 
+/** The share of scenarios in which services are started in turns and after each other. */
+const ORDERED = 0.25;
+
 /** Units that no file declares. They look as if one did. */
 export const STRANGERS = { running: ['some-other.service', 'kinds@stranger.service'], idle: ['idle.service'] } as const;
 
@@ -47,6 +58,7 @@ export function drawScenario(random: Random): Scenario {
   while (files.length < 4) files.push(changeSpec(random, files.at(-1) ?? first, hosts));
   const checks = drawChecks(random.fork());
   const found = drawFound(random.fork());
+  const order = drawOrder(random.fork());
   return {
     hosts,
     sessionTimeoutMs,
@@ -57,10 +69,10 @@ export function drawScenario(random: Random): Scenario {
       reactionMs: random.pick([2, 50, 200]),
       boundaryMs: random.pick([200, 1_000, 3_000]),
     },
-    files: files.map((file) => ({
-      ...file,
-      services: file.services.map((each) => withFound(withCheck(each, checks), found)),
-    })),
+    files: files.map((file) => {
+      const services = file.services.map((each) => withFound(withCheck(each, checks), found));
+      return { ...file, services: inOrder(services, order) };
+    }),
     scripts: new Map(FILES.map((file) => [file, drawScript(random, sessionTimeoutMs)])),
     zookeeperMs: drawLatency(random.fork(), random.pick([0.3, 1, 5]), random.pick([5, 50, 300])),
     systemdMs: drawLatency(random.fork(), random.pick([0.2, 1, 3]), random.pick([3, 20, 60])),
@@ -107,6 +119,40 @@ function drawFound(random: Random): ReadonlyMap<string, Discovery> {
 function withFound(service: Service, found: ReadonlyMap<string, Discovery>): Service {
   const discovery = found.get(service.name);
   return discovery ? { ...service, discovery } : service;
+}
+
+/** By the name of the service: what is started in turns, and what after other services; the same in all files. */
+function drawOrder(random: Random): ReadonlyMap<string, Pick<Attachments, 'start' | 'after'>> {
+  if (!random.chance(ORDERED)) return new Map();
+  const start = (): StartOrder => ({
+    atOnce: random.int(1, 2),
+    until: random.pick(['active', 'healthy', 'healthy']),
+    timeoutMs: random.pick([3_000, 20_000]),
+  });
+  const before = random.pick([
+    { service: 'some', where: 'anywhere' },
+    { service: 'all', where: 'same-host' },
+  ] as const);
+  return new Map<string, Pick<Attachments, 'start' | 'after'>>([
+    ['all', { after: [{ service: 'once', where: 'anywhere' }] }],
+    ['kinds', { start: start() }],
+    ['once', random.chance(0.3) ? { start: start() } : {}],
+    ['some', { start: start() }],
+    ['tied', { start: start(), after: [before] }],
+  ]);
+}
+
+/** Nothing comes after what is not in its file. */
+function inOrder(
+  services: readonly Service[],
+  order: ReadonlyMap<string, Pick<Attachments, 'start' | 'after'>>,
+): readonly Service[] {
+  const names = new Set(services.map(({ name }) => name));
+  return services.map((service) => {
+    const { start, after = [] } = order.get(service.name) ?? {};
+    const there = after.filter((each) => names.has(each.service));
+    return { ...service, ...(start && { start }), ...(there.length > 0 && { after: there }) };
+  });
 }
 
 /** Mostly about `usualMs`, now and then up to `longestMs`. */

@@ -28,18 +28,27 @@
  *    `isolation: stop`: the death or pause of a daemon alone touches no unit with `isolation: keep`.
  * 10. INV-NAME. While a daemon is a member, another machine with the same host name neither takes its place nor does anything.
  * 11. INV-NO-BUG. No unhandled rejection, no exception out of a timer, no log line that says that something is a bug.
- * 12. INV-LIVE. Once every fault is over, within a bounded time one daemon leads, the cluster is settled, every unit runs as
+ * 12. INV-TURN. When a daemon asks for the start of a unit with `start`, fewer than `at_once` others of its service are being
+ *    started in their turn: asked for by a daemon that has run, been a member and had its bus ever since, less than their
+ *    time ago, and neither active nor, where they are to be and have a check, healthy yet. Nobody keeps its turn for certain
+ *    who was paused, or cut off, or whose order does not name the unit any more.
+ * 13. INV-AFTER. A leader holds back what comes after a service (anywhere) unless a report said that it ran, within the
+ *    time for which a leader may be wrong; a daemon starts nothing that its order holds back, nor, on the same host, what comes after
+ *    a service that did not run there.
+ * 14. INV-LIVE. Once every fault is over, within a bounded time one daemon leads, the cluster is settled, every unit runs as
  *    often as its count and the hosts that may take it allow, and failed ones are excluded; and then nothing more is done.
  */
 import type { Service, Spec } from '../../src/shared/model.ts';
 import { decodeHostIntent, decodeSpecRecord } from '../../src/shared/payloads.ts';
-import { Asked, isCutOff } from './asked.ts';
+import { Asked } from './asked.ts';
+import { isCutOff } from './cut-off.ts';
 import { FAULTS, type Kind, mendAll, STRUCK_AT_START, TIME_PASSES } from './faults.ts';
 import type { Invariant, Violation } from './invariants.ts';
 import { OPERATOR, Orders } from './orders.ts';
-import { serviceOf, wantedOf } from './placement-check.ts';
+import { isOf, serviceOf, wantedOf } from './placement-check.ts';
 import { Random } from './random.ts';
 import { drawScenario, ONCE_ONLY, STRANGERS } from './scenario.ts';
+import { Starts } from './starts.ts';
 import { type SimulatedHost, World } from './world.ts';
 
 export interface RunOptions {
@@ -101,8 +110,14 @@ class Simulation {
   private readonly world: World;
   private readonly orders: Orders;
   private readonly asked: Asked;
+  private readonly starts: Starts;
   private readonly holders = new Map([...ONCE_ONLY].map((unit) => [unit, new Set<string>()]));
   private hash = 0x811c9dc5;
+  private readonly bits = new DataView(new ArrayBuffer(8));
+  private inForce: { readonly data: Buffer | undefined; readonly spec: Spec | undefined } = {
+    data: undefined,
+    spec: undefined,
+  };
 
   constructor(private readonly options: RunOptions) {
     this.random = new Random(options.seed);
@@ -124,8 +139,15 @@ class Simulation {
     const { ensemble } = this.world;
     const { sessionTimeoutMs, tickMs, timings } = scenario;
     const slackMs = 2 * sessionTimeoutMs + tickMs + timings.reactionMs + 1_000;
-    this.orders = new Orders(ensemble, slackMs, (session) => this.world.isImpostor(session), complain);
-    this.asked = new Asked(this.orders, complain);
+    this.starts = new Starts({
+      now: () => this.world.clock.now(),
+      slackMs,
+      orderOf: (host, daemon) => this.asked.orderOf(host, daemon),
+      complain,
+      count: (kind) => this.count(kind),
+    });
+    this.orders = new Orders(ensemble, slackMs, (session) => this.world.isImpostor(session), complain, this.starts);
+    this.asked = new Asked(this.orders, this.starts, complain);
     ensemble.onApplied = (session, operations) => {
       this.note(`${session}: ${operations.map(({ op, path }) => `${op} ${path}`).join(', ')}`);
       this.orders.onApplied(session, operations);
@@ -181,6 +203,7 @@ class Simulation {
   private onState(host: string, unit: string, active: string): void {
     this.note(`${host} ${unit} ${active}`);
     this.asked?.onState(host, unit, active);
+    this.starts?.onState(host, unit, active);
     const holders = this.holders.get(unit);
     if (!holders) return;
     if (active === 'inactive' || active === 'failed') holders.delete(host);
@@ -189,6 +212,7 @@ class Simulation {
   }
 
   private onSettled(): void {
+    this.starts.look();
     for (const { host, unit } of this.asked.judge()) {
       const { atStart } = host;
       if (!atStart || !host.daemon || (atStart.of === 'once-only' && !ONCE_ONLY.has(unit))) continue;
@@ -294,25 +318,44 @@ class Simulation {
     if (parting) return `${parting.name} is about to stop a unit`;
     const joining = Object.entries(assignments.hosts).find(([, { state }]) => state === 'joining');
     if (joining) return `${joining[0]} is joining still`;
-    const node = world.ensemble.tree.get('/spec');
-    const record = node && decodeSpecRecord(node.data, '/spec');
-    if (!record?.ok) return 'there is no readable spec';
+    const spec = this.specInForce();
+    if (!spec) return 'there is no readable spec';
     // a unit that ends again and again is never settled, nor one whose script names one that is placed nowhere
     if (!assignments.settled && !flapping && !this.waits())
       return `the leader says that it is not settled (${this.unsettled()})`;
-    for (const service of record.value.spec.services) {
-      const wrong = this.disorderOf(service, record.value.spec, flapping);
+    for (const service of spec.services) {
+      const wrong = this.disorderOf(service, spec, flapping);
       if (wrong !== undefined) return wrong;
     }
     return undefined;
   }
 
-  /** A unit (this one) waits for another one that is placed nowhere. */
+  /** What the `spec` znode holds, if it can be read. */
+  private specInForce(): Spec | undefined {
+    const data = this.world.ensemble.tree.get('/spec')?.data;
+    if (data !== this.inForce.data) {
+      const record = data && decodeSpecRecord(data, '/spec');
+      this.inForce = { data, spec: record?.ok ? record.value.spec : undefined };
+    }
+    return this.inForce.spec;
+  }
+
+  /** A unit (this one) waits for what will not come. */
   private waits(unit?: string): boolean {
-    return this.world.hosts.some(({ daemon }) =>
-      daemon?.executor.observed?.units.some(
-        (each) => (unit === undefined || each.unit === unit) && each.waiting?.includes('placed nowhere yet'),
+    return this.world.hosts.some((host) =>
+      host.daemon?.executor.observed?.units.some(
+        (each) => (unit === undefined || each.unit === unit) && this.isVain(host, each.waiting ?? ''),
       ),
+    );
+  }
+
+  /** It waits for a unit that is placed nowhere, or for a service of which nothing runs. */
+  private isVain(host: SimulatedHost, waiting: string): boolean {
+    if (waiting.includes('placed nowhere yet')) return true;
+    const [, service = '', where] = /^it starts after (\S+), which is not up on (any|this) host/.exec(waiting) ?? [];
+    const hosts = where === 'this' ? [host] : this.world.hosts;
+    return (
+      where !== undefined && !hosts.some((each) => each.fake.systemd.running().some((unit) => isOf(unit, service)))
     );
   }
 
@@ -369,8 +412,9 @@ class Simulation {
   private note(event: string): void {
     const now = this.world?.clock.now() ?? 0;
     let { hash } = this;
-    const text = `${now} ${event}`;
-    for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+    this.bits.setFloat64(0, now);
+    for (const part of [0, 4]) hash = Math.imul(hash ^ this.bits.getInt32(part), 0x01000193);
+    for (let index = 0; index < event.length; index++) hash = Math.imul(hash ^ event.charCodeAt(index), 0x01000193);
     this.hash = hash;
     this.options.trace?.(`${(now / 1000).toFixed(4).padStart(10)}  ${event}`);
   }

@@ -38,6 +38,8 @@ export interface SimulatedHost {
   confirmedAt: number;
   /** When the daemon was paused, or cut off from ZooKeeper, last, ms. */
   hinderedAt: number;
+  /** When its bus was away last, ms. */
+  busGoneAt: number;
   /** Happens to the daemon right after it has asked systemd for a start the next time. */
   atStart: { readonly of: 'any' | 'once-only'; readonly act: () => void } | undefined;
 }
@@ -104,6 +106,7 @@ export class World {
         sick: new Set(),
         confirmedAt: Number.NEGATIVE_INFINITY,
         hinderedAt: Number.NEGATIVE_INFINITY,
+        busGoneAt: Number.NEGATIVE_INFINITY,
         atStart: undefined,
       };
       for (const [file, script] of scenario.scripts) fake.systemd.define(file, script);
@@ -216,6 +219,7 @@ export class World {
   /** The bus of the host goes away, or comes back. */
   setBus(host: SimulatedHost, up: boolean): void {
     if (host.busUp === up) return;
+    host.busGoneAt = this.clock.now();
     host.busUp = up;
     if (up) host.fake.systemd.reconnect();
     else host.fake.systemd.disconnect();
