@@ -1,6 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-/** Tests that boot real hosts: two files at a time, as each boots several; they mostly wait. */
+/** Whole clusters in memory: each file has a thread for each core, and nothing else runs beside it. */
+const simulation = ['test/simulation/**/*.test.ts'];
+
+/** Tests that boot real hosts. */
 const onHosts = [
   'test/e2e/**/*.test.ts',
   'test/contract/systemd/**/*.test.ts',
@@ -13,15 +17,32 @@ export default defineConfig({
     reporters: ['default', './test/reporter.ts'],
     projects: [
       {
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onHosts, testTimeout: 30_000 },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...onHosts, ...simulation],
+          // by default one of two cores does nothing
+          maxWorkers: Math.max(2, availableParallelism() - 1),
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: simulation,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 30_000,
+        },
       },
       {
         test: {
           name: 'hosts',
           include: onHosts,
-          maxWorkers: 2,
+          // they mostly wait: a lab of five hosts under load takes less than half of a core
+          maxWorkers: 3,
           // After the others: failovers are timed, and the machine may be small.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

@@ -1,5 +1,9 @@
 /** An instance dies on one host → HAProxy on another has been reloaded with a file that does not list it any more. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HAPROXY, HAPROXY_CONFIG, haproxyTemplate, serversOf } from '../test/harness/haproxy.ts';
 import type { Host } from '../test/harness/host.ts';
+import { projectRoot } from '../test/harness/project.ts';
 import { monotonicNow, pause, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
 import { DAEMON, isStarted, mainPidOf } from './observe.ts';
@@ -7,9 +11,7 @@ import type { Row } from './row.ts';
 
 const UNIT = 'unit@web.service';
 const BALANCER = 'unit@balancer.service';
-const READER = 'haproxy.service';
 const SOURCE = '/etc/servicewatcher/haproxy.tpl';
-const CONFIG = '/etc/haproxy/haproxy.cfg';
 const DEADLINE_MS = 30_000;
 /** Longer than the daemon rests after a rendering (`debounce`, 50 ms): what is measured is a change after a quiet time. */
 const QUIET_MS = 500;
@@ -22,38 +24,48 @@ export const TEMPLATED_SERVICES = `  - name: unit@web
     count: 1
 templates:
   - source: ${SOURCE}
-    destination: ${CONFIG}
+    destination: ${HAPROXY_CONFIG}
     on: {service: unit@balancer}
     check: haproxy -c -f {file}
-    reload: ${READER}
+    reload: ${HAPROXY}
 `;
 
-const TEMPLATE = `global
-  maxconn 100
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend web
-  bind :80
-  default_backend web
-backend web
-{{#each discovery.web}}
-  server {{id}} {{address}}:{{port}}
-{{/each}}
-`;
+const TEMPLATE = haproxyTemplate('discovery.web');
+const DROP_IN = '/etc/systemd/system/haproxy.service.d/reload.conf';
+const GOALS = [{ of: 'median', atMost: 150 }] as const;
 
 /**
  * From the SIGKILL of the main process of a unit that systemd does not restart (Restart=no), until on another host both
  * are so: haproxy.cfg does not list the instance, and systemd's job to reload Debian's haproxy.service has ended, by the
  * time in the journal of that host's systemd (CLOCK_MONOTONIC, one for all hosts of the machine). The product's
  * defaults: the file is checked by `haproxy -c` before it is put in its place; Debian's unit does so once more in its
- * reload. Before, all has been quiet for half a second. What comes after the job is HAProxy's own: its new worker takes
+ * reload. For the second row that is left out, by the drop-in of deploy/examples/haproxy. Before, all has been quiet for half a second. What comes after the job is HAProxy's own: its new worker takes
  * over without a moment in which nobody listens.
  */
-export async function measureTemplate(cluster: Cluster, runs: number, progress: (ms: number) => void): Promise<Row> {
+export async function measureTemplate(
+  cluster: Cluster,
+  runs: number,
+  progress: (ms: number) => void,
+): Promise<readonly Row[]> {
   const reader = await prepare(cluster);
+  const name = 'an instance is killed → HAProxy on another host is reloaded without it';
+  const asDebian = await sample(cluster, reader, runs, progress);
+  const dropIn = join(projectRoot, 'deploy/examples/haproxy/haproxy.service.d/reload.conf');
+  await reader.write(DROP_IN, await readFile(dropIn, 'utf8'));
+  await reader.systemctl('daemon-reload');
+  const asExample = await sample(cluster, reader, runs, progress);
+  return [
+    { name: `${name}, by Debian’s unit`, unit: 'ms', samples: asDebian, goals: GOALS },
+    { name: `${name}, by the unit of the example`, unit: 'ms', samples: asExample, goals: GOALS },
+  ];
+}
+
+async function sample(
+  cluster: Cluster,
+  reader: Host,
+  runs: number,
+  progress: (ms: number) => void,
+): Promise<readonly number[]> {
   const others = cluster.hosts.filter((host) => host !== reader);
   const samples: number[] = [];
   while (samples.length < runs) {
@@ -74,12 +86,7 @@ export async function measureTemplate(cluster: Cluster, runs: number, progress: 
     progress(ms);
     await victim.systemctl('reset-failed', UNIT);
   }
-  return {
-    name: 'an instance is killed → HAProxy on another host is reloaded without it',
-    unit: 'ms',
-    samples,
-    goals: [{ of: 'median', atMost: 150 }],
-  };
+  return samples;
 }
 
 /** Gives every host the template, and answers the one that renders it, where HAProxy runs. */
@@ -87,7 +94,7 @@ async function prepare(cluster: Cluster): Promise<Host> {
   const started = await Promise.all(cluster.hosts.map((host) => isStarted(host, BALANCER)));
   const reader = cluster.hosts[started.indexOf(true)];
   if (reader === undefined) throw new Error(`${BALANCER} runs nowhere although all is settled`);
-  await reader.systemctl('start', READER);
+  await reader.systemctl('start', HAPROXY);
   for (const host of cluster.hosts) await host.write(SOURCE, TEMPLATE);
   process.kill(await mainPidOf(reader, DAEMON), 'SIGHUP');
   return reader;
@@ -97,22 +104,22 @@ async function prepare(cluster: Cluster): Promise<Host> {
 async function untilListed(reader: Host, hosts: readonly Host[], everyMs = 100): Promise<void> {
   const expected = hosts.map(({ name }) => name).join();
   const isListed = async () => {
-    const servers = [...(await reader.read(CONFIG)).matchAll(/^ {2}server (\S+) /gm)];
-    return servers.map(([, name]) => name).join() === expected;
+    const servers = serversOf(await reader.read(HAPROXY_CONFIG));
+    return servers.map(({ id }) => id).join() === expected;
   };
-  await until(isListed, { deadlineMs: DEADLINE_MS, what: `${CONFIG} to list ${expected}`, everyMs });
+  await until(isListed, { deadlineMs: DEADLINE_MS, what: `${HAPROXY_CONFIG} to list ${expected}`, everyMs });
 }
 
 /** Resolves when HAProxy is not being reloaded, as it was a moment ago with the file as it is. */
 async function untilIdle(reader: Host): Promise<void> {
-  const isIdle = async () => !(await reader.mustSh('systemctl', 'list-jobs', '--no-legend')).includes(READER);
-  await until(isIdle, { deadlineMs: DEADLINE_MS, what: `${READER} to have been reloaded` });
+  const isIdle = async () => !(await reader.mustSh('systemctl', 'list-jobs', '--no-legend')).includes(HAPROXY);
+  await until(isIdle, { deadlineMs: DEADLINE_MS, what: `${HAPROXY} to have been reloaded` });
 }
 
 /** When the first job to reload HAProxy after `since` ended, once it has: ms of CLOCK_MONOTONIC. */
 async function reloadedAfter(reader: Host, since: number): Promise<number> {
   const ended = async () => {
-    const jobs = [`UNIT=${READER}`, 'JOB_TYPE=reload', 'JOB_RESULT=done'];
+    const jobs = [`UNIT=${HAPROXY}`, 'JOB_TYPE=reload', 'JOB_RESULT=done'];
     const fields = '--output-fields=__MONOTONIC_TIMESTAMP';
     const text = await reader.mustSh('journalctl', '--no-pager', '-n', '5', '-o', 'json', fields, '_PID=1', ...jobs);
     return text
@@ -121,7 +128,7 @@ async function reloadedAfter(reader: Host, since: number): Promise<number> {
       .map(timeOf)
       .find((at) => at > since);
   };
-  return await until(ended, { deadlineMs: DEADLINE_MS, what: `${READER} to be reloaded` });
+  return await until(ended, { deadlineMs: DEADLINE_MS, what: `${HAPROXY} to be reloaded` });
 }
 
 function timeOf(line: string): number {

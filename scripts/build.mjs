@@ -56,6 +56,7 @@ await build({
     'pino', // fastify: its own logger
     '@fastify/proxy-addr', // fastify: the option trustProxy
     '@opentelemetry/api', // prom-client: the default metrics, which are not collected
+    'source-map', // handlebars: maps of precompiled templates; it does without
   ]),
   plugins: [withoutUnusedBuiltins],
   minifyWhitespace: true,

@@ -5,7 +5,8 @@
  */
 import { Registrar } from './discovery/registrar.ts';
 import { StartQueue } from './discovery/start-queue.ts';
-import { Executor, type ExecutorOptions } from './executor/executor.ts';
+import { Executor } from './executor/executor.ts';
+import type { ExecutorOptions } from './executor/executor-options.ts';
 import { UnitHistory } from './executor/unit-history.ts';
 import { Election, type Leadership } from './leader/election.ts';
 import { Leader, type LeaderOptions } from './leader/leader.ts';

@@ -257,6 +257,14 @@ describe('imports', () => {
     expect(importers(module, ({ typeOnly }) => !typeOnly)).toHaveLength(1);
   });
 
+  it.each(['node:https', 'node:tls', 'node:http2', 'node:zlib', 'node:cluster', 'node:inspector'])(
+    'of %s: none, as the daemon would keep it in memory from its start (process.getBuiltinModule loads it when it is used)',
+    (module) => {
+      expect(importers(module)).toEqual([]);
+      expect(importers(module.replace('node:', ''))).toEqual([]);
+    },
+  );
+
   it('name the file with its ending', () => {
     expect(breaches(/./, ({ own, target }) => own && !target.endsWith('.ts'))).toEqual([]);
   });

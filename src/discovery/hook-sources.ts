@@ -97,15 +97,15 @@ export class HookSources {
     }
   }
 
-  /** What is there now; a part that is not read yet is as `before`. */
+  /** What is there now; a part that is not read yet is as `before`. Who leads is told with what is known of that host. */
   view(before: View): View {
-    const { members, directory } = this;
+    const { members, directory, leader } = this;
+    const registrations = directory?.ready ? registrationsOf(directory) : before.registrations;
+    if (!members?.ready) return { ...before, registrations };
     return {
-      members: members?.ready
-        ? new Map([...members.values].map(([host, member]) => [host, viewOf(member)]))
-        : before.members,
-      registrations: directory?.ready ? registrationsOf(directory) : before.registrations,
-      leader: this.leader ?? before.leader,
+      members: new Map([...members.values].map(([host, member]) => [host, viewOf(member)])),
+      registrations,
+      leader: leader ?? before.leader,
     };
   }
 

@@ -34,6 +34,8 @@ export interface TemplateData {
   /** Name of the host that the file is for. */
   readonly host: string;
   readonly members: readonly TemplateMember[];
+  /** Members with the label `role: backend`, in the words of templates that were written for Serf. */
+  readonly addresses: readonly { readonly host: string; readonly ip: string }[];
   /** Label → what is registered under it. A label without any is missing, which templates take for an empty list. */
   readonly discovery: Readonly<Record<string, readonly Registration[]>>;
   /** All of `discovery`, in one list. */
@@ -63,9 +65,13 @@ export function templateData({ host, members, registrations, desired, leases }: 
     if (entries) entries.push(entry);
     else discovery.set(entry.label, [entry]);
   }
+  const cleanMembers = [...members].map(cleanMember).sort((a, b) => compare(a.host, b.host));
   return {
     host,
-    members: [...members].map(cleanMember).sort((a, b) => compare(a.host, b.host)),
+    members: cleanMembers,
+    addresses: cleanMembers.flatMap(({ host, address, labels }) =>
+      labels.role === 'backend' ? [{ host, ip: address }] : [],
+    ),
     discovery: Object.fromEntries(discovery),
     services,
     placements: placementsOf(desired),

@@ -59,6 +59,11 @@ export class Lease {
     return this.isolation.isolated;
   }
 
+  /** Units that must not run here while they may run elsewhere: no stop of theirs waits. */
+  get atStake(): ReadonlySet<string> {
+    return this.isolated ? this.options.runOnce() : new Set();
+  }
+
   /** A member, whose last order may be older than an interruption of its membership. */
   get unconfirmed(): boolean {
     return this.isolation.unconfirmed;

@@ -1,11 +1,13 @@
 /** Keeps the memory file up to date: changes that come while it is being written become one more write. */
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Version } from '../shared/model.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 
 export class MemoryKeeper {
   private writing: Promise<void> = Promise.resolve();
   private due = false;
+  private savedApplied: Version | undefined;
 
   /** `remembered` is asked at the moment of each write. */
   constructor(
@@ -13,6 +15,18 @@ export class MemoryKeeper {
     private readonly remembered: () => Remembered,
     private readonly log: Logger,
   ) {}
+
+  /** What the process before has saved. */
+  async load(): Promise<Remembered> {
+    const remembered = await this.file.load();
+    this.savedApplied = remembered.applied;
+    return remembered;
+  }
+
+  /** Asks for a write, unless the newest version that was obeyed is this one already. */
+  saveApplied(applied: Version): void {
+    if (applied !== this.savedApplied) this.save();
+  }
 
   /** Asks for a write. */
   save(): void {
@@ -29,7 +43,9 @@ export class MemoryKeeper {
   private async write(): Promise<void> {
     this.due = false;
     try {
-      await this.file.save(this.remembered());
+      const remembered = this.remembered();
+      this.savedApplied = remembered.applied;
+      await this.file.save(remembered);
     } catch (error) {
       this.log.error(`the state file could not be written: ${messageOf(error)}`);
     }

@@ -91,7 +91,10 @@ export interface SystemdEvents {
   /** Connected (again) to the bus: everything may have changed. */
   readonly onConnected: () => void;
   readonly onDisconnected: (why: string) => void;
-  /** A unit's state changed, as told by a signal. Not every change of every property: ActiveState and SubState only. */
+  /**
+   * A unit's state changed, as told by a signal. Not every change of every property: ActiveState and SubState only. That a
+   * unit which was listed is failed or inactive is not told when systemd starts it again by itself (Restart=).
+   */
   readonly onUnit: (unit: string, active: ActiveState, sub: string) => void;
   /** Unit files were reloaded (daemon-reload): load states may have changed. */
   readonly onReloaded: () => void;

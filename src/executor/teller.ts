@@ -1,7 +1,7 @@
 /** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
 import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
 import type { Departures } from './departures.ts';
-import type { ExecutorMetrics, ExecutorOptions } from './executor.ts';
+import type { ExecutorMetrics, ExecutorOptions } from './executor-options.ts';
 import type { HealthWatch } from './health-watch.ts';
 import type { Orders } from './orders.ts';
 import type { Publisher } from './publisher.ts';

@@ -1,15 +1,10 @@
-/**
- * Runs the programs of templates (what checks a file, what is told of it) as transient systemd services: not shut in with
- * the daemon, bounded in time, number and memory, and ended with all that they started, whatever becomes of the daemon.
- */
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+/** Runs the programs of templates (what checks a file, what is told of it) as transient services, whose output is read. */
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { messageOf } from '../shared/error-text.ts';
-import { escapeControl } from '../shared/log.ts';
 import type { Command } from '../shared/model.ts';
 import type { CommandResult } from '../shared/run-command.ts';
-import type { JobOutcome, Systemd } from './systemd.ts';
+import type { Systemd } from './systemd.ts';
+import { type ProgramEnd, TransientPrograms } from './transient-programs.ts';
 
 export interface ServiceProgram {
   /** Letters and digits: no two programs of the same name run at once. */
@@ -36,66 +31,47 @@ export function templateUnit(name: string): string {
 }
 
 export class TemplatePrograms {
+  private readonly programs: TransientPrograms;
+
   /** What programs print is written to `folder`. */
-  constructor(
-    private readonly systemd: Systemd,
-    private readonly folder: string,
-  ) {}
+  constructor(systemd: Systemd, folder: string) {
+    this.programs = new TransientPrograms(systemd, folder);
+  }
 
   /** Runs the program to its end, at most some 5 s longer than it may take, and answers as `runCommand` does. Never rejects. */
-  async run({ name, description, argv, timeoutMs, maxOutputBytes, signal }: ServiceProgram): Promise<CommandResult> {
-    // such a message would end our connection to the bus
-    if (argv.some((word) => word.includes('\0'))) return { kind: 'failed', why: 'its arguments hold a null byte' };
-    const unit = templateUnit(name);
-    const outputFile = join(this.folder, name);
+  async run({ argv, maxOutputBytes, signal, ...program }: ServiceProgram): Promise<CommandResult> {
+    const service = {
+      ...program,
+      unit: templateUnit(program.name),
+      argv: [ENV, '--', ...argv] as const,
+      environment: {},
+      limits: LIMITS,
+      file: { kind: 'output', maxBytes: maxOutputBytes } as const,
+    };
     try {
-      await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      await writeFile(outputFile, '', { mode: 0o600 });
-      const command = {
-        unit,
-        // systemd writes it into a file of settings
-        description: escapeControl(description),
-        argv: [ENV, '--', ...argv] as const,
-        timeoutMs,
-        environment: {},
-        outputFile,
-        limits: LIMITS,
-      };
-      const outcome = await this.systemd.run(command, signal);
-      return await this.resultOf(unit, outcome, await firstOf(outputFile, maxOutputBytes));
+      return resultOf(await this.programs.run(service, signal));
     } catch (error) {
       return signal.aborted ? { kind: 'aborted', output: '' } : { kind: 'failed', why: messageOf(error) };
-    } finally {
-      await rm(outputFile, { force: true }).catch(() => undefined);
     }
   }
+}
 
-  private async resultOf(unit: string, outcome: JobOutcome, output: string): Promise<CommandResult> {
-    switch (outcome.kind) {
-      case 'done':
-        return { kind: 'exited', code: 0, output };
-      case 'timeout':
-      case 'deadline':
-        return { kind: 'timeout', output };
-      case 'refused':
-        return { kind: 'failed', why: `systemd did not run it: ${outcome.message}` };
-      case 'disconnected':
-      case 'canceled':
-        return { kind: 'failed', why: `it was interrupted (${outcome.kind})` };
-      default:
-        return await this.failure(unit, output);
+function resultOf(end: ProgramEnd): CommandResult {
+  switch (end.kind) {
+    case 'done':
+      return { kind: 'exited', code: 0, output: end.output };
+    case 'exited':
+      return { kind: 'exited', code: end.status, output: end.output };
+    case 'killed': {
+      const signal = signalName(end.status);
+      if (signal === undefined) return { kind: 'failed', why: `it did not start (${end.result})` };
+      return { kind: 'killed', signal, output: end.output };
     }
-  }
-
-  /** Asks how it ended, then lets systemd forget it: what was wrong is told by whoever asked for it. */
-  private async failure(unit: string, output: string): Promise<CommandResult> {
-    const { result, code, status } = await this.systemd.exitInfo(unit);
-    await this.systemd.resetFailed(unit);
-    if (result === 'timeout') return { kind: 'timeout', output };
-    if (code === 'exited') return { kind: 'exited', code: status, output };
-    const signal = signalName(status);
-    if (code === 'none' || signal === undefined) return { kind: 'failed', why: `it did not start (${result})` };
-    return { kind: 'killed', signal, output };
+    case 'timeout':
+      return { kind: 'timeout', output: end.output };
+    case 'failed':
+    case 'interrupted':
+      return { kind: 'failed', why: end.why };
   }
 }
 
@@ -106,16 +82,4 @@ function signalName(number: number): NodeJS.Signals | undefined {
 
 function isSignal(name: string): name is NodeJS.Signals {
   return Object.hasOwn(constants.signals, name);
-}
-
-/** The beginning of a file as UTF-8. */
-async function firstOf(path: string, bytes: number): Promise<string> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
-    // `stream`: a character that was cut in the middle is left out
-    return new TextDecoder().decode(buffer.subarray(0, bytesRead), { stream: true });
-  } finally {
-    await file.close();
-  }
 }

@@ -1,6 +1,5 @@
 /** One look at whether an instance does its work: over HTTP, by a TCP connection, or by a program. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { messageOf } from '../shared/error-text.ts';
 import type { Command, Probe } from '../shared/model.ts';
@@ -75,7 +74,8 @@ function exchange(
 function probeHttp(url: string, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
   return exchange(timeoutMs, signal, (answer) => {
     const target = new URL(url);
-    const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
+    // loaded when it is first asked for: TLS would stay in the memory of every daemon
+    const request = target.protocol === 'https:' ? process.getBuiltinModule('node:https').request : httpRequest;
     const headers = { 'user-agent': 'servicewatcher', accept: '*/*', connection: 'close' };
     const asked = request(target, { agent: false, headers, lookup: lookupShared }, (response) =>
       read(response, answer),

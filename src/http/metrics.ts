@@ -1,7 +1,7 @@
 /** The metrics of one daemon, in a registry of its own. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { HookMetrics } from '../discovery/hook-runner.ts';
-import type { ExecutorMetrics } from '../executor/executor.ts';
+import type { ExecutorMetrics } from '../executor/executor-options.ts';
 import type { Assignments } from '../leader/assignments.ts';
 import type { LeaderMetrics } from '../leader/leader.ts';
 import { ACTIVE_STATES } from '../shared/model.ts';

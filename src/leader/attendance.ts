@@ -41,6 +41,8 @@ export class Attendance {
   /** There was no desired state at all when the term began. */
   private begunEmpty: boolean | undefined;
   private storeWasLost = false;
+  /** Hosts that have had a desired state during this term: what such a host has obeyed is no sign of a loss. */
+  private readonly told = new Set<string>();
   /** Hosts that are missing while they may yet be on their way back. */
   private awaited: ReadonlySet<string> = new Set();
 
@@ -130,8 +132,9 @@ export class Attendance {
   private noteLostStore(writer: DesiredWriter, hosts: readonly string[]): void {
     this.begunEmpty ??= writer.hosts.length === 0;
     if (!this.begunEmpty || this.storeWasLost) return;
+    for (const host of writer.hosts) this.told.add(host);
     const obeyed = (host: string) => this.view.observed.values.get(host)?.epoch ?? 0;
-    this.storeWasLost = hosts.some((host) => !writer.written.has(host) && obeyed(host) > 0);
+    this.storeWasLost = hosts.some((host) => !this.told.has(host) && obeyed(host) > 0);
     if (this.storeWasLost)
       this.log.warn(
         `ZooKeeper has lost the desired states of hosts that are at work: for ${COME_BACK_MS / 1000} s after the last one is back nothing is placed anew`,

@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { clusterStatus } from '../../src/cli/cluster-status.ts';
 import { render } from '../../src/cli/status.ts';
-import type {
-  ActiveState,
-  Desired,
-  HostIntent,
-  LeaderNotes,
-  Member,
-  Observed,
-  ObservedUnit,
-  Service,
-} from '../../src/shared/model.ts';
+import type { ActiveState, LeaderNotes, Service } from '../../src/shared/model.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import { checkOf } from '../fixtures/health-check.ts';
+import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 
 const base = { enabled: true, isolation: 'keep' } as const;
 const everywhere: Service = { ...base, name: 'everywhere', type: 'global' };
@@ -25,63 +18,11 @@ const many: Service = {
   exclusive: false,
 };
 
-interface HostPart {
-  readonly desired?: readonly string[];
-  readonly observed?: readonly ObservedUnit[];
-  readonly file?: string;
-  readonly intent?: HostIntent['state'];
-}
-
-function seen(unit: string, active: ActiveState, change: Partial<ObservedUnit> = {}): ObservedUnit {
-  return { unit, load: 'loaded', active, sub: '', ...change };
-}
-
-function snapshot(services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): Snapshot {
-  const members = new Map<string, Member>();
-  const desired = new Map<string, Desired>();
-  const observed = new Map<string, Observed>();
-  const intents = new Map<string, HostIntent>();
-  for (const [host, part] of Object.entries(hosts)) {
-    members.set(host, {
-      host,
-      machineId: host,
-      address: host,
-      url: '',
-      labels: {},
-      software: '',
-      file: part.file ?? 'sha256:now',
-      election: '',
-    });
-    const units = (part.desired ?? []).map(
-      (unit) => ({ unit, service: 'x', isolation: 'keep', why: { kind: 'kept' } }) as const,
-    );
-    desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
-    observed.set(host, { host, epoch: 1, generation: 1, units: part.observed ?? [] });
-    if (part.intent) intents.set(host, { host, state: part.intent, since: '2026', why: 'new disks' });
-  }
-  return {
-    leader: 'w1',
-    epoch: 4,
-    spec: {
-      spec: { services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } },
-      digest: 'sha256:now',
-      proposedBy: 'w1',
-      at: '',
-      earlier: [],
-    },
-    members,
-    desired,
-    observed,
-    intents,
-    problems: [],
-  };
-}
-
 const EMPTY = { active: [], inactive: [], failed: [], activating: [], deactivating: [] };
 
 describe('the status of a cluster', () => {
   it('has one row for each unit, in the order of the file, with its type and instance', () => {
-    const { units } = clusterStatus(snapshot([some, many, everywhere], { w1: {} }));
+    const { units } = clusterStatus(snapshotOf([some, many, everywhere], { w1: {} }));
     expect(units.map(({ name, type, instance, unit }) => [name, type, instance, unit])).toEqual([
       ['some', 'shared', undefined, 'some.service'],
       ['many', 'multi', 'b', 'many@b.service'],
@@ -93,7 +34,7 @@ describe('the status of a cluster', () => {
   it('wants of a global unit one for each member that is not draining, of others their count, of disabled ones none', () => {
     const services = [everywhere, some, many, { ...some, name: 'off', enabled: false }];
     const hosts = { w1: {}, w2: { intent: 'cordoned' }, w3: {}, w4: { intent: 'draining' } } as const;
-    const { units } = clusterStatus(snapshot(services, hosts));
+    const { units } = clusterStatus(snapshotOf(services, hosts));
     expect(units.map(({ wanted }) => wanted)).toEqual([3, 2, 1, 2, 0]);
   });
 
@@ -117,17 +58,17 @@ describe('the status of a cluster', () => {
   ];
 
   it.each(states)('shows a host whose unit is %s in the right column', (active) => {
-    const part = { desired: ['some.service'], observed: [seen('some.service', active)] };
-    const [row] = clusterStatus(snapshot([some], { w1: part })).units;
+    const part = { desired: [placed('some.service')], observed: [seen('some.service', { active })] };
+    const [row] = clusterStatus(snapshotOf([some], { w1: part })).units;
     expect(row?.hosts).toEqual({ ...EMPTY, [columns[active]]: ['w1'] });
   });
 
   it('counts a unit as healthy only where it is placed and active', () => {
-    const running = [seen('some.service', 'active')];
+    const running = [seen('some.service')];
     const [row] = clusterStatus(
-      snapshot([some], {
-        w1: { desired: ['some.service'], observed: running },
-        w2: { desired: ['some.service'], observed: [seen('some.service', 'activating')] },
+      snapshotOf([some], {
+        w1: { desired: [placed('some.service')], observed: running },
+        w2: { desired: [placed('some.service')], observed: [seen('some.service', { active: 'activating' })] },
         w3: { observed: running },
       }),
     ).units;
@@ -135,16 +76,19 @@ describe('the status of a cluster', () => {
   });
 
   it('shows a placed unit that its host has not reported as inactive', () => {
-    const [row] = clusterStatus(snapshot([some], { w1: { desired: ['some.service'] } })).units;
+    const [row] = clusterStatus(snapshotOf([some], { w1: { desired: [placed('some.service')] } })).units;
     expect(row?.hosts).toEqual({ ...EMPTY, inactive: ['w1'] });
   });
 
   it('shows a unit that cannot run as failed, with the reason, and one that waits with what it waits for', () => {
     const failure = { kind: 'not-found', message: 'there is no unit file' } as const;
     const [row] = clusterStatus(
-      snapshot([some], {
-        w2: { observed: [seen('some.service', 'inactive', { failure })] },
-        w1: { desired: ['some.service'], observed: [seen('some.service', 'inactive', { waiting: 'it waits for c' })] },
+      snapshotOf([some], {
+        w2: { observed: [seen('some.service', { active: 'inactive', failure })] },
+        w1: {
+          desired: [placed('some.service')],
+          observed: [seen('some.service', { active: 'inactive', waiting: 'it waits for c' })],
+        },
       }),
     ).units;
     expect(row?.hosts).toMatchObject({ failed: ['w2'], inactive: ['w1'] });
@@ -153,7 +97,7 @@ describe('the status of a cluster', () => {
 
   it('lists hosts by name, with what operators intend and whose file is another', () => {
     const { hosts } = clusterStatus(
-      snapshot([some], { w10: {}, w2: { file: 'sha256:old' }, w1: { intent: 'draining' } }),
+      snapshotOf([some], { w10: {}, w2: { file: 'sha256:old' }, w1: { intent: 'draining' } }),
     );
     expect(hosts).toEqual([
       { name: 'w1', state: 'draining', stale: false, intent: { since: '2026', why: 'new disks' } },
@@ -163,30 +107,21 @@ describe('the status of a cluster', () => {
   });
 
   it('is empty, and calls no file stale, as long as there is no spec', () => {
-    const status = clusterStatus({ ...snapshot([], { w1: {} }), spec: undefined, leader: undefined });
+    const status = clusterStatus({ ...snapshotOf([], { w1: {} }), spec: undefined, leader: undefined });
     expect(status).toMatchObject({ leader: undefined, spec: undefined, units: [] });
     expect(status.hosts).toEqual([{ name: 'w1', state: 'ready', stale: false }]);
   });
 
   it.each(['w1.example.org', 'W_1', '10'])('takes a host called %s', (host) => {
-    const part = { desired: ['some.service'], observed: [seen('some.service', 'active')] };
-    const [row] = clusterStatus(snapshot([some], { [host]: part })).units;
+    const part = { desired: [placed('some.service')], observed: [seen('some.service')] };
+    const [row] = clusterStatus(snapshotOf([some], { [host]: part })).units;
     expect(row?.hosts.active).toEqual([host]);
   });
 });
 
 describe('an unhealthy instance that should move', () => {
-  const check = {
-    probe: { kind: 'tcp', address: 'a:1' },
-    intervalMs: 1,
-    timeoutMs: 1,
-    healthyAfter: 1,
-    unhealthyAfter: 1,
-    startPeriodMs: 0,
-    onUnhealthy: 'move',
-  } as const;
   const health = { state: 'unhealthy', output: 'HTTP 503' } as const;
-  const sick = { desired: ['one.service'], observed: [seen('one.service', 'active', { health })] };
+  const sick = { desired: [placed('one.service')], observed: [seen('one.service', { health })] };
 
   it.each<[string, number, Readonly<Record<string, HostPart>>, string]>([
     ['can', 1, { w1: sick, w2: {} }, 'w1: unhealthy: HTTP 503'],
@@ -203,14 +138,15 @@ describe('an unhealthy instance that should move', () => {
       'w1: unhealthy: HTTP 503 (it may not move (limit_per_hour is 0): it stays where it is)',
     ],
   ])('and %s is noted with that', (_what, limitPerHour, hosts, note) => {
-    const one: Service = { ...base, name: 'one', type: 'shared', count: 1, check: { ...check, limitPerHour } };
-    expect(clusterStatus(snapshot([one], hosts), 1_000_000).units[0]?.notes).toEqual([note]);
+    const check = checkOf({ onUnhealthy: 'move', limitPerHour });
+    const one: Service = { ...base, name: 'one', type: 'shared', count: 1, check };
+    expect(clusterStatus(snapshotOf([one], hosts), 1_000_000).units[0]?.notes).toEqual([note]);
   });
 });
 
 describe('what only the leader knows', () => {
   const told = (notes: Partial<LeaderNotes>): Snapshot => ({
-    ...snapshot([some], { w1: {}, w2: {} }),
+    ...snapshotOf([some], { w1: {}, w2: {} }),
     notes: { epoch: 4, held: [], brake: false, joining: [], ...notes },
   });
 
@@ -238,11 +174,11 @@ describe('the table of the status', () => {
       .split('\n')
       .filter((line) => !/^[─┌└├┬┴┼┤┘┐]+$/.test(line))
       .map((line) => line.replaceAll('│', '|').replace(/\s+/g, ' ').trim());
-  const running = (unit: string) => ({ desired: [unit], observed: [seen(unit, 'active')] });
+  const running = (unit: string) => ({ desired: [placed(unit)], observed: [seen(unit)] });
 
   it('has the columns and rows that users know', () => {
     const text = render(
-      clusterStatus(snapshot([some, many], { w1: running('some.service'), w2: running('many@a.service') })),
+      clusterStatus(snapshotOf([some, many], { w1: running('some.service'), w2: running('many@a.service') })),
     );
     expect(lines(text)).toEqual([
       'leader w1, epoch 4; 2 host(s): w1, w2',
@@ -256,8 +192,8 @@ describe('the table of the status', () => {
   it('says that there is no leader, what cannot be read, why units fail, why hosts are out, and whose file is another', () => {
     const failure = { kind: 'masked', message: 'it is masked' } as const;
     const now = clusterStatus({
-      ...snapshot([some], {
-        w1: { file: 'sha256:old', observed: [seen('some.service', 'inactive', { failure })] },
+      ...snapshotOf([some], {
+        w1: { file: 'sha256:old', observed: [seen('some.service', { active: 'inactive', failure })] },
         w2: { intent: 'cordoned' },
       }),
       leader: undefined,
@@ -273,14 +209,14 @@ describe('the table of the status', () => {
 
   it('says of a disabled service whether it still runs', () => {
     const off = { ...some, enabled: false };
-    expect(render(clusterStatus(snapshot([off], { w1: running('some.service') })))).toContain('disabled, stopping');
-    expect(render(clusterStatus(snapshot([off], { w1: {} })))).not.toContain('stopping');
+    expect(render(clusterStatus(snapshotOf([off], { w1: running('some.service') })))).toContain('disabled, stopping');
+    expect(render(clusterStatus(snapshotOf([off], { w1: {} })))).not.toContain('stopping');
   });
 
   it('cuts long lists of hosts, and says how many there are', () => {
     const hosts = Array.from({ length: 12 }, (_, index) => `w${index + 10}`);
     const parts = Object.fromEntries(hosts.map((host) => [host, running('some.service')]));
-    const text = lines(render(clusterStatus(snapshot([some], parts)))).join(' ');
+    const text = lines(render(clusterStatus(snapshotOf([some], parts)))).join(' ');
     expect(text).toContain('12 host(s): w10, w11, w12, w13, w14, w15, w16, w17, … (12)');
     expect(text).not.toContain('w21');
   });

@@ -2,44 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { clusterStatus } from '../../src/cli/cluster-status.ts';
 import { deadEnds } from '../../src/cli/dead-ends.ts';
 import { explainUnits } from '../../src/cli/explanation.ts';
-import type { DesiredUnit, Member, ObservedUnit, Service, StartAfter } from '../../src/shared/model.ts';
+import type { DesiredUnit, ObservedUnit, Service, StartAfter } from '../../src/shared/model.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import { placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 
 const keep = { enabled: true, isolation: 'keep' } as const;
 const db: Service = { ...keep, name: 'db', type: 'shared', count: 1 };
 const web: Service = { ...keep, name: 'web', type: 'global' };
-const placed = (service: string, more: Partial<DesiredUnit> = {}): DesiredUnit => ({
-  unit: `${service}.service`,
-  service,
-  isolation: 'keep',
-  why: { kind: 'kept' },
-  ...more,
-});
-const member: Member = {
-  host: 'w1',
-  machineId: '',
-  address: 'w1',
-  url: '',
-  labels: {},
-  software: '',
-  file: '',
-  election: '',
-};
 
 /** One host, `w1`, with these services and these units. */
-function snapshot(services: readonly Service[], units: readonly DesiredUnit[], observed: ObservedUnit[]): Snapshot {
-  const spec = { services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } };
-  const version = { host: 'w1', epoch: 1, generation: 1 };
-  return {
-    leader: 'w1',
-    epoch: 1,
-    spec: { spec, digest: 'd', proposedBy: 'w1', at: '', earlier: [] },
-    members: new Map([['w1', member]]),
-    desired: new Map([['w1', { ...version, spec: 'd', units }]]),
-    observed: new Map([['w1', { ...version, units: observed }]]),
-    intents: new Map(),
-    problems: [],
-  };
+function snapshot(services: readonly Service[], desired: readonly DesiredUnit[], observed: ObservedUnit[]): Snapshot {
+  return snapshotOf(services, { w1: { desired, observed } });
 }
 
 const anywhere: readonly StartAfter[] = [{ service: 'db', where: 'anywhere' }];
@@ -62,30 +35,30 @@ describe('a unit that waits for another service', () => {
       [],
       ['db runs nowhere, as its count is 0: this is not started until that changes'],
     ],
-    ['may be started soon when that is placed on the same host', db, sameHost, [placed('db')], []],
+    ['may be started soon when that is placed on the same host', db, sameHost, [placed('db.service')], []],
     [
       'waits in vain on a host that is not to have the other one',
       db,
       sameHost,
-      [placed('db', { withdrawn: true })],
+      [placed('db.service', { withdrawn: true })],
       ['db is not placed on w1: this is not started there until it is'],
     ],
   ])('%s', (_, other, after, others, expected) => {
-    const order = placed('web', { after });
+    const order = placed('web.service', { after });
     expect(deadEnds(order, 'w1', snapshot([other, web], [...others, order], []))).toEqual(expected);
   });
 
   it('is shown with both, what it waits for and that it does so in vain, as long as it is not started', () => {
-    const seen = { unit: 'web.service', load: 'loaded', active: 'inactive', sub: 'dead' } as const;
-    const waits = { ...seen, waiting: 'it starts after db, which is not up on any host yet' };
+    const waiting = 'it starts after db, which is not up on any host yet';
+    const waits = seen('web.service', { active: 'inactive', waiting });
     const vain = 'db runs nowhere, as it is disabled: this is not started until that changes';
     const at = (unit: ObservedUnit) =>
-      snapshot([{ ...db, enabled: false }, web], [placed('web', { after: anywhere })], [unit]);
+      snapshot([{ ...db, enabled: false }, web], [placed('web.service', { after: anywhere })], [unit]);
     const notes = (unit: ObservedUnit) => explainUnits('web', at(unit), 0).flatMap((each) => each.instances[0]?.notes);
     const rows = (unit: ObservedUnit) => clusterStatus(at(unit)).units.find((row) => row.name === 'web')?.notes;
-    expect(notes(waits)).toEqual([waits.waiting, vain]);
-    expect(rows(waits)).toEqual([`w1: ${waits.waiting}`, `w1: ${vain}`]);
-    const runs = { ...seen, active: 'active' } as const;
+    expect(notes(waits)).toEqual([waiting, vain]);
+    expect(rows(waits)).toEqual([`w1: ${waiting}`, `w1: ${vain}`]);
+    const runs = seen('web.service');
     expect([notes(runs), rows(runs)]).toEqual([[], []]);
   });
 });

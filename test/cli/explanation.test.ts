@@ -2,18 +2,10 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { renderUnit } from '../../src/cli/explain.ts';
 import { explainUnits, knownNames, type UnitExplanation } from '../../src/cli/explanation.ts';
-import type {
-  Desired,
-  DesiredUnit,
-  HostIntent,
-  LeaderNotes,
-  Member,
-  Observed,
-  ObservedUnit,
-  Service,
-  Why,
-} from '../../src/shared/model.ts';
+import type { LeaderNotes, ObservedUnit, Service, Why } from '../../src/shared/model.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import { checkOf } from '../fixtures/health-check.ts';
+import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 
 /** As it is where there are no colours. */
 const plain = (explanation: Parameters<typeof renderUnit>[0]) => stripVTControlCharacters(renderUnit(explanation));
@@ -30,60 +22,15 @@ const worker: Service = {
   exclusive: true,
 };
 
-interface HostPart {
-  readonly desired?: readonly (readonly [unit: string, why: Why, more?: Pick<DesiredUnit, 'withdrawn' | 'moves'>])[];
-  /** Null: no report. */
-  readonly observed?: readonly ObservedUnit[] | null;
-  readonly intent?: HostIntent['state'];
-  readonly leaving?: true;
-  /** Only in `desired`. */
-  readonly lost?: true;
-}
-
 const NOW = 10_000_000;
-const KEPT: Why = { kind: 'kept' };
 const LEAST: Why = { kind: 'least-loaded' };
-
-function seen(unit: string, change: Partial<ObservedUnit> = {}): ObservedUnit {
-  return { unit, load: 'loaded', active: 'active', sub: '', ...change };
-}
 
 const failed = (unit: string, message: string): ObservedUnit =>
   seen(unit, { active: 'failed', failure: { kind: 'failed', message } });
 
-function snapshot(services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): Snapshot {
-  const members = new Map<string, Member>();
-  const desired = new Map<string, Desired>();
-  const observed = new Map<string, Observed>();
-  const intents = new Map<string, HostIntent>();
-  for (const [host, part] of Object.entries(hosts)) {
-    const units = (part.desired ?? []).map(
-      ([unit, why, more]): DesiredUnit => ({
-        unit,
-        service: unit.replace(/[@.].*/, ''),
-        isolation: 'keep',
-        why,
-        ...more,
-      }),
-    );
-    desired.set(host, { host, epoch: 1, generation: 1, spec: 'sha256:now', units });
-    if (part.lost) continue;
-    const texts = { machineId: host, address: host, url: '', software: '', file: '', election: '' };
-    members.set(host, { host, labels: {}, ...texts, ...(part.leaving && { leaving: true }) });
-    if (part.observed !== null) {
-      const report = { host, epoch: 1, generation: 1, units: part.observed ?? [] };
-      observed.set(host, { ...report, ...(part.leaving && { leaving: true }) });
-    }
-    if (part.intent) intents.set(host, { host, state: part.intent, since: '2026', why: 'new disks' });
-  }
-  const record = { digest: 'sha256:now', proposedBy: 'w1', at: '', earlier: [] };
-  const spec = { ...record, spec: { services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } } };
-  return { leader: 'w1', epoch: 4, spec, members, desired, observed, intents, problems: [] };
-}
-
 /** Of the only unit that the name means. */
 function only(name: string, services: readonly Service[], hosts: Readonly<Record<string, HostPart>>): UnitExplanation {
-  const [unit, ...more] = explainUnits(name, snapshot(services, hosts), NOW);
+  const [unit, ...more] = explainUnits(name, snapshotOf(services, hosts), NOW);
   if (unit === undefined || more.length > 0) throw new Error(`${name} means ${more.length + 1} units`);
   return unit;
 }
@@ -92,7 +39,7 @@ function only(name: string, services: readonly Service[], hosts: Readonly<Record
 const absences = ({ elsewhere }: UnitExplanation) => elsewhere.map(({ host, why }) => `${host}: ${why}`);
 
 describe('a name', () => {
-  const all = snapshot([web, worker], {});
+  const all = snapshotOf([web, worker], {});
 
   it.each([
     ['web', ['web.service']],
@@ -115,10 +62,10 @@ describe('a name', () => {
 describe('an instance', () => {
   it('is explained by its reason, its state and its health', () => {
     const why: Why = { kind: 'moved', from: 'w3', because: { kind: 'excluded', reason: 'failed' } };
-    const { instances, wanted, placed } = only('web', [web], {
-      w1: { desired: [['web.service', LEAST]], observed: [seen('web.service')] },
+    const unit = only('web', [web], {
+      w1: { desired: [placed('web.service', { why: LEAST })], observed: [seen('web.service')] },
       w2: {
-        desired: [['web.service', why]],
+        desired: [placed('web.service', { why })],
         observed: [
           seen('web.service', {
             health: {
@@ -130,8 +77,8 @@ describe('an instance', () => {
         ],
       },
     });
-    expect({ wanted, placed }).toEqual({ wanted: 2, placed: 2 });
-    expect(instances).toEqual([
+    expect({ wanted: unit.wanted, placed: unit.placed }).toEqual({ wanted: 2, placed: 2 });
+    expect(unit.instances).toEqual([
       { host: 'w1', state: 'active', why: 'least loaded', notes: [] },
       {
         host: 'w2',
@@ -145,10 +92,10 @@ describe('an instance', () => {
   it('that waits, or whose host has not reported, is explained by that', () => {
     const { instances } = only('web', [web], {
       w1: {
-        desired: [['web.service', KEPT]],
+        desired: [placed('web.service')],
         observed: [seen('web.service', { active: 'inactive', waiting: 'after kafka' })],
       },
-      w2: { desired: [['web.service', KEPT]], observed: null },
+      w2: { desired: [placed('web.service')], observed: null },
     });
     expect(instances).toEqual([
       { host: 'w1', state: 'inactive', why: 'kept', notes: ['after kafka'] },
@@ -159,7 +106,7 @@ describe('an instance', () => {
   it('that is to stop is not counted, and its host is explained as without one', () => {
     const unit = only('web', [web], {
       w1: {
-        desired: [['web.service', KEPT, { withdrawn: true }]],
+        desired: [placed('web.service', { withdrawn: true })],
         observed: [seen('web.service')],
         intent: 'draining',
       },
@@ -178,7 +125,7 @@ describe('an instance', () => {
 });
 
 describe('a host without an instance', () => {
-  const placed = { desired: [['web.service', KEPT]], observed: [seen('web.service')] } as const;
+  const running = { desired: [placed('web.service')], observed: [seen('web.service')] } as const;
 
   it.each<[string, HostPart, string, string]>([
     ['failed there', { observed: [failed('web.service', 'exit status 1')] }, 'failed', 'exit status 1'],
@@ -198,29 +145,29 @@ describe('a host without an instance', () => {
     ['has not reported', { observed: null }, 'joining', 'it has not reported yet'],
     [
       'is lost',
-      { lost: true, desired: [['web.service', KEPT]] },
+      { lost: true, desired: [placed('web.service')] },
       'lost',
       'lost, and what it had has yet to be placed elsewhere',
     ],
     ['failed, and is cordoned', { intent: 'cordoned', observed: [failed('web.service', 'x')] }, 'failed', 'x'],
   ])('is explained when it %s', (_name, part, reason, why) => {
-    const { elsewhere } = only('web', [web], { w1: placed, w3: part });
+    const { elsewhere } = only('web', [web], { w1: running, w3: part });
     expect(elsewhere).toEqual([{ host: 'w3', reason, why }]);
   });
 
   it('may be one that is not needed, or one that the leader has yet to choose', () => {
-    expect(absences(only('web', [web], { w1: placed, w2: placed, w3: {} }))).toEqual([
+    expect(absences(only('web', [web], { w1: running, w2: running, w3: {} }))).toEqual([
       'w3: not needed: 2 of 2 are placed',
     ]);
-    expect(absences(only('web', [web], { w1: placed, w3: {} }))).toEqual([
+    expect(absences(only('web', [web], { w1: running, w3: {} }))).toEqual([
       'w3: nothing excludes it: the leader has yet to place an instance',
     ]);
   });
 
   it('is explained by force, and by an exclusive template', () => {
     const hosts = {
-      w1: { desired: [['worker@b.service', KEPT]] },
-      w2: { desired: [['worker@a.service', { kind: 'forced' }]] },
+      w1: { desired: [placed('worker@b.service')] },
+      w2: { desired: [placed('worker@a.service', { why: { kind: 'forced' } })] },
       w3: {},
     } as const;
     expect(absences(only('worker@a', [worker], hosts))).toEqual(['w1: it is forced to w2', 'w3: it is forced to w2']);
@@ -232,7 +179,7 @@ describe('a host without an instance', () => {
   });
 
   it('of a global service is wanted unless it is draining, and of a disabled one is not', () => {
-    const hosts = { w1: { intent: 'draining' }, w2: { desired: [['agent.service', KEPT]] }, w3: {} } as const;
+    const hosts = { w1: { intent: 'draining' }, w2: { desired: [placed('agent.service')] }, w3: {} } as const;
     const unit = only('agent', [agent], hosts);
     expect([unit.wanted, unit.placed, ...absences(unit)]).toEqual([
       2,
@@ -246,9 +193,9 @@ describe('a host without an instance', () => {
 });
 
 describe('what only the leader knows', () => {
-  const placed = { desired: [['web.service', KEPT]], observed: [seen('web.service')] } as const;
+  const running = { desired: [placed('web.service')], observed: [seen('web.service')] } as const;
   const told = (notes: Partial<LeaderNotes>): Snapshot => ({
-    ...snapshot([web], { w1: placed, w2: { lost: true, desired: [['web.service', KEPT]] }, w3: {} }),
+    ...snapshotOf([web], { w1: running, w2: { lost: true, desired: [placed('web.service')] }, w3: {} }),
     notes: { epoch: 4, held: [], brake: false, joining: [], ...notes },
   });
 
@@ -284,27 +231,18 @@ describe('what only the leader knows', () => {
 });
 
 describe('a unit that moves for its health', () => {
-  const check = {
-    probe: { kind: 'tcp', address: 'a:1' },
-    intervalMs: 1,
-    timeoutMs: 1,
-    healthyAfter: 1,
-    unhealthyAfter: 1,
-    startPeriodMs: 0,
-    onUnhealthy: 'move',
-    limitPerHour: 1,
-  } as const;
+  const check = checkOf({ onUnhealthy: 'move' });
   const one: Service = { ...base, name: 'web', type: 'shared', count: 1, check };
   const unhealthy = [seen('web.service', { health: { state: 'unhealthy' } })];
 
   it('is going to, while it may', () => {
-    const { instances } = only('web', [one], { w1: { desired: [['web.service', KEPT]], observed: unhealthy }, w2: {} });
+    const { instances } = only('web', [one], { w1: { desired: [placed('web.service')], observed: unhealthy }, w2: {} });
     expect(instances[0]?.notes).toEqual(['it goes to another host']);
   });
 
   it('has nowhere to go', () => {
     const { instances } = only('web', [one], {
-      w1: { desired: [['web.service', KEPT]], observed: unhealthy },
+      w1: { desired: [placed('web.service')], observed: unhealthy },
       w2: { intent: 'cordoned' },
     });
     expect(instances[0]?.notes).toEqual(['no other host can take it at present: it stays where it is']);
@@ -313,7 +251,7 @@ describe('a unit that moves for its health', () => {
   it('may not any more, and does not come back to where it was, for an hour', () => {
     const at = (ago: number) =>
       only('web', [one], {
-        w1: { desired: [['web.service', KEPT, { moves: [{ from: 'w2', at: NOW - ago }] }]], observed: unhealthy },
+        w1: { desired: [placed('web.service', { moves: [{ from: 'w2', at: NOW - ago }] })], observed: unhealthy },
         w2: {},
       });
     expect(at(3_500_000).elsewhere.map(({ reason }) => reason)).toEqual(['unhealthy']);
@@ -327,9 +265,9 @@ describe('a unit that moves for its health', () => {
 describe('the text', () => {
   it('names hosts with the same reason together, and cuts what would fill the screen', () => {
     const hosts: Record<string, HostPart> = {
-      w1: { desired: [['web.service', LEAST]], observed: [seen('web.service')] },
+      w1: { desired: [placed('web.service', { why: LEAST })], observed: [seen('web.service')] },
       w2: {
-        desired: [['web.service', KEPT]],
+        desired: [placed('web.service')],
         observed: [seen('web.service', { health: { state: 'starting', output: 'a\u001b[31m' } })],
       },
       w3: { observed: [failed('web.service', 'exit status 1')] },

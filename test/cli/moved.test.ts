@@ -5,18 +5,10 @@ import { encodeDesired, encodeObserved } from '../../src/shared/payloads.ts';
 import { encodeNotes } from '../../src/shared/rebalance.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const MOVE = { unit: 'a.service', from: 'w1', to: 'w2' };
-const CHECK: HealthCheck = {
-  probe: { kind: 'tcp', address: 'a:1' },
-  intervalMs: 1,
-  timeoutMs: 1,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 1,
-};
+const CHECK = checkOf();
 
 let clock: FakeClock;
 let ensemble: FakeEnsemble;

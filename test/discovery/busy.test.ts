@@ -85,7 +85,15 @@ it('templates are rendered no more often than the share of all of them allows', 
   const folder = await mkdtemp(join(tmpdir(), 'servicewatcher-busy-'));
   const source = join(folder, 'x.tpl');
   await writeFile(source, '{{host}}');
-  const data: TemplateData = { host: 'w9', members: [], discovery: {}, services: [], placements: {}, leases: {} };
+  const data: TemplateData = {
+    host: 'w9',
+    members: [],
+    addresses: [],
+    discovery: {},
+    services: [],
+    placements: {},
+    leases: {},
+  };
   // it is loaded at the first rendering, which takes real time
   await renderTemplate('x', '', data);
   const share = new Share({ clock: worker, share: 0.1, savedMs: 1_000 });

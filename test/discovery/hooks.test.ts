@@ -37,6 +37,8 @@ const WEB: Service = {
 
 let clock: FakeClock;
 let ensemble: FakeEnsemble;
+/** How long each message takes one way. */
+let latencyMs: number;
 /** Writes what the rest of the cluster would. */
 let others: FakeStore;
 let log: MemoryLog;
@@ -48,7 +50,8 @@ let outcomeOf: (run: HookRun) => Promise<HookOutcome>;
 
 beforeEach(async () => {
   clock = new FakeClock();
-  ensemble = new FakeEnsemble({ clock });
+  latencyMs = 1;
+  ensemble = new FakeEnsemble({ clock, latencyMs: () => latencyMs });
   log = new MemoryLog();
   state = { seen: EMPTY_VIEW, queues: new Map() };
   told = [];
@@ -349,6 +352,21 @@ describe('a hook for the leadership', () => {
     await put(EPOCH, encodeEpoch({ epoch: 3, leader: 'w2' }));
     await clock.advance(1_000);
     expect(told).toEqual(['/told: leader-changed w1 - - - -', '/told: leader-changed w2 - - - w1']);
+  });
+
+  it('is told with address, role and labels of the host that leads, though that is read later than who leads', async () => {
+    await propose([hook({ events: ['leader-changed'], filter: { role: 'db' } })]);
+    for (const name of ['w1', 'w2']) await join(name, 'db');
+    await put(EPOCH, encodeEpoch({ epoch: 1, leader: 'w1' }));
+    latencyMs = 90;
+    await boot();
+    latencyMs = 1;
+    await put(EPOCH, encodeEpoch({ epoch: 2, leader: 'w2' }));
+    await clock.advance(1_000);
+    expect(told).toEqual([
+      '/told: leader-changed w1 10.0.0.1 db role=db -',
+      '/told: leader-changed w2 10.0.0.2 db role=db w1',
+    ]);
   });
 });
 

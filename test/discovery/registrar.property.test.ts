@@ -3,21 +3,13 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Registrar } from '../../src/discovery/registrar.ts';
 import { decodeRegistration, encodeRegistration, type Registration } from '../../src/discovery/registration.ts';
-import type { DesiredUnit, Health, HealthCheck, Observed } from '../../src/shared/model.ts';
+import type { DesiredUnit, Health, Observed } from '../../src/shared/model.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
-const CHECK: HealthCheck = {
-  probe: { kind: 'tcp', address: 'x:1' },
-  intervalMs: 1,
-  timeoutMs: 1,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 1,
-};
+const CHECK = checkOf();
 const LABELS = ['a', 'b'] as const;
 const UNITS = ['one', 'two', 'three'] as const;
 

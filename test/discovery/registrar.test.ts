@@ -1,21 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Registrar } from '../../src/discovery/registrar.ts';
 import { decodeRegistration, encodeRegistration, type Registration } from '../../src/discovery/registration.ts';
-import type { DesiredUnit, HealthCheck, Observed, ObservedUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/model.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
-const CHECK: HealthCheck = {
-  probe: { kind: 'tcp', address: '{address}:80' },
-  intervalMs: 1_000,
-  timeoutMs: 1_000,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 3,
-};
+const CHECK = checkOf({ probe: { kind: 'tcp', address: '{address}:80' } });
 
 let clock: FakeClock;
 let ensemble: FakeEnsemble;

@@ -55,6 +55,18 @@ describe('the data of templates', () => {
     expect(Object.keys(DATA.leases)).toEqual(['cache', 'db']);
   });
 
+  it('has backends in the words of templates that were written for Serf, none included', async () => {
+    const template = 'backend nodes\n{{#each addresses}}\n  server {{ host }} {{ ip }}:3000 check\n{{/each}}\n';
+    const member = (host: string, role: string) => ({ host, address: `10.0.0.${host.slice(1)}`, labels: { role } });
+    const nothing = { host: 'w9', registrations: [], desired: [], leases: [] };
+    const members = [member('w2', 'backend'), member('w9', 'balancer'), member('w1', 'backend')];
+    expect(await render(template, templateData({ ...nothing, members }))).toEqual({
+      ok: true,
+      text: 'backend nodes\n  server w1 10.0.0.1:3000 check\n  server w2 10.0.0.2:3000 check\n',
+    });
+    expect(await render(template)).toEqual({ ok: true, text: 'backend nodes\n' });
+  });
+
   it('holds no control characters, whatever was registered', async () => {
     const evil = 'x\n  server evil 6.6.6.6:80\r\u2028\u0085';
     const cleaned = templateData({

@@ -52,7 +52,7 @@ let endOf: (content: string, options: TemplateProgram) => Promise<CommandResult>
 
 // it is loaded at the first rendering, which takes real time
 beforeAll(async () => {
-  const data = { host: 'w1', members: [], discovery: {}, services: [], placements: {}, leases: {} };
+  const data = { host: 'w1', members: [], addresses: [], discovery: {}, services: [], placements: {}, leases: {} };
   await renderTemplate('x', '', data);
 });
 

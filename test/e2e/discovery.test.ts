@@ -14,7 +14,7 @@ const LOST_MS = 4_000 + 500 + 300;
 /** For the programs that look, on a busy machine. */
 const SLACK_MS = 1_500;
 
-/** Answers 200, or as `/run/sick` and `/run/hangs` say. */
+/** Answers 200, or as `/run/sick` and `/run/hangs` say; the door is open but on w2. */
 const WEB = `
 const { existsSync } = require('node:fs');
 require('node:http').createServer((request, response) => {
@@ -22,6 +22,8 @@ require('node:http').createServer((request, response) => {
   response.writeHead(existsSync('/run/sick') ? 503 : 200);
   response.end('it is ' + (existsSync('/run/sick') ? 'sick' : 'well'));
 }).listen(8080);
+// what is to accept connections here does so on two hosts of three
+if (require('node:os').hostname() !== 'w2') require('node:net').createServer((socket) => socket.end()).listen(8081);
 `;
 const web = service('ExecStart=node /srv/web.js\nRestart=always\nRestartSec=1');
 
@@ -31,6 +33,7 @@ const SERVICES = [
   '{name: broker, count: 2, discovery: {label: mqtt, port: 1883}}',
   '{name: shard, instances: {a: 1, b: 1}, discovery: {label: shard}}',
   '{name: agent, type: global, discovery: {label: metrics, port: 9780}}',
+  '{name: door, type: global, check: {tcp: "{host}:8081", interval: 200ms, unhealthy_after: 1}, discovery: {label: door, port: 8081, only_healthy: false}}',
 ];
 
 describeOnHosts('discovery on three hosts', () => {
@@ -44,6 +47,7 @@ describeOnHosts('discovery on three hosts', () => {
         'broker.service': sleeping,
         'shard@.service': sleeping,
         'agent.service': sleeping,
+        'door.service': sleeping,
       },
       files: { '/srv/web.js': WEB },
       services: SERVICES,
@@ -103,6 +107,21 @@ describeOnHosts('discovery on three hosts', () => {
     expect(await hosts('nothing')).toEqual(NOTHING);
     const bad = await command('hosts', '--label', 'a/b\nc');
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('"a/b\\nc" is no label')]);
+  });
+
+  it('keeps what is unhealthy where the service wishes so, and leaves it out for those who ask for the healthy ones', async () => {
+    const ask = async (query: string) => (await cluster.lab.http(the(w3), `/discovery/door?${query}`)).body;
+    await untilEqual(() => ask('healthy&format=csv'), 'w1,w3', { ...WAIT, what: 'those who are healthy' });
+    await untilIds('door', ['w1', 'w2', 'w3']);
+    expect(await ask('format=csv')).toBe('w1,w2,w3');
+    expect(await ask('format=csv&port=9300&role=back')).toBe('');
+    expect(await ask('format=csv&port=9300&healthy')).toBe('w1:9300,w3:9300');
+    const [all, healthy, none] = await Promise.all([
+      hosts('door'),
+      hosts('door', '--healthy', '--port', '9300'),
+      hosts('door', '--healthy', '--role', 'back'),
+    ]);
+    expect([all, healthy, none]).toEqual([listed('w1', 'w2', 'w3'), listed('w1:9300', 'w3:9300'), NOTHING]);
   });
 
   it('loses an instance whose check fails, or hangs, and has it again when it is well', async () => {
@@ -226,8 +245,8 @@ describeOnHosts('discovery on three hosts', () => {
     const start = (...argv: string[]) => the(w1).mustSh(...watcher('watch', ...search, ...argv));
 
     it('registers what is healthy, with its info, and loses it within one period otherwise', async () => {
-      const periodMs = 2_000;
-      await start('--interval', '2', '--timeout', '0.5', '--port', '9200', '--service-info', '{"http_port": 9200}');
+      const periodMs = 1_000;
+      await start('--interval', '1', '--timeout', '0.3', '--port', '9200', '--service-info', '{"http_port": 9200}');
       await untilIds('search', found);
       const { stdout } = await hosts('search', '--json');
       expect(JSON.parse(stdout)).toEqual([

@@ -28,6 +28,7 @@ const SERVICES = [
   "{name: web, count: 1, check: {http: 'http://{address}:8080/health', interval: 200ms, unhealthy_after: 2}}",
   checked('again', 'on_unhealthy: restart, limit_per_hour: 1'),
   checked('mover', 'on_unhealthy: move'),
+  checked('tied', 'on_unhealthy: move, limit_per_hour: 1'),
   "{name: stuck, type: global, check: {exec: [sh, -c, 'sleep 4321 & exec sleep 4321'], timeout: 60s}}",
 ];
 
@@ -40,6 +41,7 @@ describeOnHosts('units with checks on three hosts', () => {
         'web.service': service('ExecStart=/usr/bin/env node /usr/local/lib/web.mjs'),
         'again.service': sleeping,
         'mover.service': sleeping,
+        'tied.service': sleeping,
         'stuck.service': sleeping,
       },
       files: { '/usr/local/lib/web.mjs': SERVER },
@@ -115,7 +117,7 @@ describeOnHosts('units with checks on three hosts', () => {
     expect(Object.values(await cluster.pids('again.service'))).toEqual([after]);
   });
 
-  it('move once where they are sick, and not back; sick everywhere, they end up where they run on', async () => {
+  it('move once where they are sick, and not back; sick everywhere, they end up where they run on, after as many moves as they may make', async () => {
     const first = await hostOf('mover');
     await setSick('mover', first);
     await until(async () => (await cluster.runsOn('mover.service')).join() !== first.name, {
@@ -129,7 +131,8 @@ describeOnHosts('units with checks on three hosts', () => {
     await cluster.untilSettled();
     expect((await hostOf('mover')).name).toBe(second.name);
 
-    await setSick('mover', ...cluster.lab.hosts);
+    const before = await hostOf('tied');
+    await Promise.all(['mover', 'tied'].map((name) => setSick(name, ...cluster.lab.hosts)));
     const [third] = cluster.lab.hosts.filter(({ name }) => name !== first.name && name !== second.name);
     if (third === undefined) throw new Error('no third host');
     await cluster.untilRunsOn('mover.service', [third.name]);
@@ -150,6 +153,15 @@ describeOnHosts('units with checks on three hosts', () => {
       what: 'the moves',
     });
     expect(await cluster.runsOn('mover.service')).toEqual([third.name]);
+
+    const tied = await hostOf('tied');
+    expect(tied.name).not.toBe(before.name);
+    const spent = '1 of the 1 moves that it may make in an hour are made (limit_per_hour): it stays where it is';
+    await until(async () => (await assigned(tied, 'tied'))?.health?.action === spent, {
+      ...WAIT,
+      what: 'the limit of moves to be told',
+    });
+    expect(await cluster.runsOn('tied.service')).toEqual([tied.name]);
     await setWell('mover', ...cluster.lab.hosts);
     await untilHealth(third, 'mover', 'healthy');
   });

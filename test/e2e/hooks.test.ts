@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Host } from '../harness/host.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { sleeping } from '../harness/units.ts';
-import { until } from '../harness/until.ts';
+import { until, untilEqual } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 100 };
@@ -35,6 +35,7 @@ const HOOKS = `hooks:
   - {on: member-join, filter: {role: backend}, ${told('backends')}}
   - {on: [registered, unregistered], filter: {label: web}, ${told('web')}}
   - {on: [unit-started, unit-moved, unit-failed], filter: {service: job}, ${told('job')}}
+  - {on: leader-changed, hosts: {service: web}, ${told('leader')}}
   - {on: member-join, filter: {role: backend}, hosts: {labels: {zone: a}}, run: [/bin/sh, /opt/hangs], timeout: 1}
   - {on: member-join, filter: {role: backend}, hosts: {labels: {zone: a}}, run: [/bin/sh, /opt/forks], timeout: 2}
 `;
@@ -160,6 +161,11 @@ describeOnHosts('hooks on three hosts', () => {
       'members',
       `member-join 1 role=backend labels=${LABELS_OF_W2}; w2 198.18.0.12 backend ${LABELS_OF_W2}`,
     );
+    // the third host was told who led when it came, and who led in its place when the daemon was killed
+    const changes = async () => (await heard('w3', 'leader')).map((run) => run.split('; ')[1]);
+    const [before, after] = ['w1 w1 - -', 'w3 w3 frontend role=frontend,zone=a'];
+    await untilEqual(changes, [`${before} -`, `${after} w1`], { ...WAIT, what: 'the change of the leader to be told' });
+    expect((await cluster.leader()).name).toBe('w3');
     await watcher.mustSh('rm', '/var/lib/hold-members');
     const about = (runs: string[]) =>
       runs.filter((run) => run.includes('; w2 ')).map((run) => run.split(' ').slice(0, 2).join(' '));

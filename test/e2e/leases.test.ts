@@ -25,6 +25,9 @@ describeOnHosts('ordered starts on three hosts', () => {
         'db.service': heldBack,
         'slow.service': heldBack,
         'web.service': sleeping,
+        'base.service': sleeping,
+        'side.service': sleeping,
+        'pair.service': sleeping,
       },
     });
     [w1, w2, w3] = cluster.lab.hosts;
@@ -100,6 +103,40 @@ describeOnHosts('ordered starts on three hosts', () => {
     expect(up).toBeGreaterThan(0);
     for (const host of [w1, w2, w3])
       expect(await at(the(host), 'web.service', 'InactiveExitTimestampMonotonic')).toBeGreaterThan(up);
+  });
+
+  it('starts as many at once as it may, each until it is healthy, and a service after another one on the same host', async () => {
+    const check = 'check: {exec: [test, -e, "/run/well-{instance}"], interval: 200ms}';
+    const all = [w1, w2, w3].map(the);
+    const well = (name: string, host: Host) => host.mustSh('touch', `/run/well-${name}`);
+    const startedAt = async (name: string, host: Host) =>
+      Number(await host.mustSh('systemctl', 'show', '--value', '--property=InactiveExitTimestampMonotonic', name)) /
+      1000;
+    await cluster.apply([
+      `{name: base, count: 1, ${check}}`,
+      '{name: side, type: global, after: [{service: base, where: same-host}]}',
+      `{name: pair, type: global, start: {at_once: 2, until: healthy}, ${check}}`,
+    ]);
+    const turns = /^start of pair: pair\.service on (w\d), pair\.service on (w\d) now; 1 waits: /;
+    const found = async () => (await status()).map((each) => turns.exec(each)).find(Boolean);
+    const [, first = '', second = ''] = await until(found, { ...WAIT, what: 'two to start, and one to wait' });
+    const [third] = all.filter(({ name }) => name !== first && name !== second);
+    await cluster.untilRunsOn('pair.service', [first, second].sort());
+    const alone = /^side\.service on w\d: it starts after base, which is not up on this host yet$/;
+    // where base runs, it is not healthy
+    const waiting = async () => (await status()).filter((line) => alone.test(line)).length === 3;
+    await until(waiting, { ...WAIT, what: 'all three to say that they wait' });
+    const [at = ''] = await cluster.runsOn('base.service');
+    const touched = monotonicNow();
+    await Promise.all([well('pair', cluster.lab.host(second)), well('base', cluster.lab.host(at))]);
+    await cluster.untilRunsOn(
+      'pair.service',
+      all.map(({ name }) => name),
+    );
+    expect(await startedAt('pair', the(third))).toBeGreaterThan(touched);
+    await cluster.untilRunsOn('side.service', [at]);
+    expect(await startedAt('side', cluster.lab.host(at))).toBeGreaterThan(touched);
+    expect((await status()).filter((line) => alone.test(line))).toHaveLength(2);
   });
 
   it('goes on when a host loses its power: with the next in its turn, the next who waits, and whose lease has run out', async () => {

@@ -8,6 +8,8 @@ import { until, untilEqual } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 150 };
+/** Outages last longer. */
+const SESSION_MS = 2000;
 const DAEMON = 'servicewatcher.service';
 const UNITS = ['agent.service', 'web.service', 'worker@a.service', 'worker@b.service'];
 const SERVICES = ['{name: agent, type: global}', '{name: web, count: 3}', '{name: worker, instances: {a: 1, b: 2}}'];
@@ -17,7 +19,7 @@ describeOnHosts('units with isolation: keep run on, when ZooKeeper', () => {
   let running: Record<string, number>;
   beforeAll(async () => {
     const units = Object.fromEntries(['agent', 'web', 'worker@'].map((name) => [`${name}.service`, sleeping]));
-    cluster = await Cluster.start({ hosts: 4, units, services: SERVICES });
+    cluster = await Cluster.start({ hosts: 4, units, services: SERVICES, sessionTimeout: SESSION_MS / 1000 });
   });
   afterAll(() => cluster?.destroy());
   beforeEach(async () => {
@@ -45,7 +47,10 @@ describeOnHosts('units with isolation: keep run on, when ZooKeeper', () => {
   /** The time of an outage is real: sessions must be over. */
   async function untilSessionsAreOver(): Promise<void> {
     const since = performance.now();
-    await until(() => performance.now() - since > 1.5 * 4000, { ...WAIT, what: 'one and a half session timeouts' });
+    await until(() => performance.now() - since > 1.5 * SESSION_MS, {
+      ...WAIT,
+      what: 'one and a half session timeouts',
+    });
   }
 
   it('is lost for longer than a session and comes back', async () => {

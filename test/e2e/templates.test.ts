@@ -1,5 +1,6 @@
 /** Templates on real hosts: a real HAProxy whose servers are what runs. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { HAPROXY, HAPROXY_CONFIG, haproxyTemplate, serversOf } from '../harness/haproxy.ts';
 import type { Host } from '../harness/host.ts';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
@@ -10,24 +11,10 @@ import { Cluster, DEADLINE_MS } from './cluster.ts';
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 100 };
 const WEB = `require('node:http').createServer((_request, response) => response.end(require('node:os').hostname())).listen(8080);`;
 const DAEMON = 'servicewatcher.service';
-const CONFIG = '/etc/haproxy/haproxy.cfg';
 const SOURCE = '/etc/haproxy.tpl';
-const TEMPLATE = `global
-  maxconn 100
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 5s
-  timeout server 5s
-frontend web
-  bind :80
-  default_backend web
-# written on {{host}}
-backend web
-{{#each (sort-by (where discovery.web "role" "backend") "id")}}
-  server {{id}} {{address}}:{{port}}
-{{/each}}
-`;
+const TEMPLATE = `# written on {{host}}
+${haproxyTemplate('(sort-by (where discovery.web "role" "backend") "id")')}`;
+const CURRENT = [{ destination: HAPROXY_CONFIG, state: 'current' }];
 const FACTS = '/etc/facts.txt';
 /** All that a template may know. */
 const FACTS_TEMPLATE = `{{host}}
@@ -36,6 +23,9 @@ const FACTS_TEMPLATE = `{{host}}
 {{#each placements}}{{@key}} {{join this ","}};{{/each}}
 {{#each leases}}{{@key}} {{holder.id}} {{holder.host}} {{#each waiters}}{{id}}{{/each}};{{/each}}
 `;
+const DEBOUNCE_S = 1;
+/** Says when it was run, seconds since the boot, and with what file. */
+const RELOAD = `echo "$1 $(cut -d ' ' -f 1 /proc/uptime) $(cksum <${FACTS})" >>/srv/reloads\n`;
 const PAGES = '/srv/pages/servers';
 /** Says what it was given, and where it ran, in places that the daemon may not write. */
 const LOOK = `#!/bin/sh
@@ -44,13 +34,17 @@ grep -o 'servicewatcher-template-[0-9a-f]*' /proc/self/cgroup >/srv/group
 `;
 const TEMPLATES = `templates:
   - source: ${SOURCE}
-    destination: ${CONFIG}
+    destination: ${HAPROXY_CONFIG}
     on: {labels: {role: balancer}}
     check: haproxy -c -f {file}
-    reload: haproxy.service
+    reload: ${HAPROXY}
     mode: 0640
     owner: root:haproxy
-  - {source: /etc/facts.tpl, destination: ${FACTS}, on: {labels: {role: balancer}}}
+  - source: /etc/facts.tpl
+    destination: ${FACTS}
+    on: {labels: {role: balancer}, service: web}
+    reload: {exec: [/bin/sh, /usr/local/bin/reload, now]}
+    debounce: ${DEBOUNCE_S}
   - {source: /etc/pages.tpl, destination: ${PAGES}, on: {labels: {pages: srv}}, check: '/usr/local/bin/look {file}'}
 `;
 
@@ -66,19 +60,19 @@ describeOnHosts('a template on three hosts', () => {
         [SOURCE]: TEMPLATE,
         '/etc/facts.tpl': FACTS_TEMPLATE,
         '/etc/pages.tpl': '{{#each discovery.web}}{{id}} {{/each}}',
+        '/usr/local/bin/reload': RELOAD,
       },
       sessionTimeout: 2,
       settings: TEMPLATES,
       services: ['{name: web, type: global, discovery: {port: 8080, role: backend}}'],
     });
-    await host('w2').systemctl('start', 'haproxy');
+    await host('w2').systemctl('start', HAPROXY);
     await cluster.deploy(host('w2'), 'host: {labels: {role: balancer}}\n');
   });
   afterAll(() => cluster?.destroy());
 
   const host = (name: string): Host => cluster.lab.host(name);
-  const servers = async () =>
-    [...(await host('w2').read(CONFIG)).matchAll(/^ {2}server (\S+) (\S+)$/gm)].map(([, id, at]) => `${id} ${at}`);
+  const servers = async () => serversOf(await host('w2').read(HAPROXY_CONFIG)).map(({ id, at }) => `${id} ${at}`);
   const untilServers = (...names: string[]) =>
     untilEqual(
       servers,
@@ -93,23 +87,23 @@ describeOnHosts('a template on three hosts', () => {
   };
   const untilAnswers = (...names: string[]) => untilEqual(answers, names, { ...WAIT, what: 'who answers' });
   /** Another inode or another time: it was written. */
-  const file = async () => (await host('w2').mustSh('stat', '-c', '%i %Y %a %U:%G', CONFIG)).trim();
-  const reloads = async () => (await host('w2').journal('haproxy.service')).match(/Reloaded haproxy/g)?.length ?? 0;
+  const file = async () => (await host('w2').mustSh('stat', '-c', '%i %Y %a %U:%G', HAPROXY_CONFIG)).trim();
+  const reloads = async () => (await host('w2').journal(HAPROXY)).match(/Reloaded haproxy/g)?.length ?? 0;
   const stateOf = async (name: string, destination: string) => {
     const { templates } = JSON.parse((await cluster.lab.http(host(name), '/status')).body);
     return templates.filter((template: { destination: string }) => template.destination === destination);
   };
-  const state = () => stateOf('w2', CONFIG);
+  const state = () => stateOf('w2', HAPROXY_CONFIG);
 
   it('is written with the servers that run, by the hosts that it is for, and HAProxy sends them requests', async () => {
     await untilServers('w1', 'w2');
     await untilAnswers('w1', 'w2');
     expect(await file()).toMatch(/ 640 root:haproxy$/);
-    expect(await host('w1').read(CONFIG)).not.toContain('written on');
+    expect(await host('w1').read(HAPROXY_CONFIG)).not.toContain('written on');
     await cluster.deploy(host('w3'));
     await untilServers('w1', 'w2', 'w3');
     await untilAnswers('w1', 'w2', 'w3');
-    expect(await state()).toEqual([{ destination: CONFIG, state: 'current' }]);
+    expect(await state()).toEqual(CURRENT);
   });
 
   it('loses a server that was stopped in good order, and one that was killed', async () => {
@@ -119,7 +113,7 @@ describeOnHosts('a template on three hosts', () => {
     await cluster.forgetJournal(host('w2'));
     await cluster.killUnit(host('w1'), 'web.service');
     await untilServers('w2');
-    const reloaded = () => cluster.loggedAt(host('w2'), `${CONFIG} was written, haproxy.service was reloaded`);
+    const reloaded = () => cluster.loggedAt(host('w2'), `${HAPROXY_CONFIG} was written, ${HAPROXY} was reloaded`);
     const at = await until(reloaded, { ...WAIT, what: 'the reload to be told' });
     const exited = (await host('w1').journal('web.service'))
       .split('\n')
@@ -133,9 +127,9 @@ describeOnHosts('a template on three hosts', () => {
     const before = [await file(), await reloads()];
     expect(before[1]).toBeGreaterThan(0);
     await cluster.killUnit(host('w2'), DAEMON);
-    await untilEqual(state, [{ destination: CONFIG, state: 'current' }], { ...WAIT, what: 'a new daemon to look' });
+    await untilEqual(state, CURRENT, { ...WAIT, what: 'a new daemon to look' });
     await host('w2').systemctl('restart', DAEMON);
-    await untilEqual(state, [{ destination: CONFIG, state: 'current' }], { ...WAIT, what: 'a new daemon to look' });
+    await untilEqual(state, CURRENT, { ...WAIT, what: 'a new daemon to look' });
     expect([await file(), await reloads()]).toEqual(before);
   });
 
@@ -149,7 +143,7 @@ describeOnHosts('a template on three hosts', () => {
       // it is looked at on the next occasion
       await host('w2').systemctl('reload', DAEMON);
       await cluster.untilJournal(host('w2'), problem);
-      const expected = [{ destination: CONFIG, state: 'failed', problem: expect.stringMatching(problem) }];
+      const expected = [{ destination: HAPROXY_CONFIG, state: 'failed', problem: expect.stringMatching(problem) }];
       expect(await state()).toEqual(expected);
     }
     expect(await cluster.metric(host('w2'), 'servicewatcher_templates_failed')).toBe(1);
@@ -161,12 +155,12 @@ describeOnHosts('a template on three hosts', () => {
     expect([await file(), await reloads()]).toEqual(before);
     await host('w2').write(SOURCE, TEMPLATE);
     await host('w2').systemctl('reload', DAEMON);
-    await untilEqual(state, [{ destination: CONFIG, state: 'current' }], { ...WAIT, what: 'it to be right again' });
+    await untilEqual(state, CURRENT, { ...WAIT, what: 'it to be right again' });
     const rendered = await host('w2').mustSh('servicewatcher', 'render', SOURCE);
-    expect(rendered).toBe(await host('w2').read(CONFIG));
+    expect(rendered).toBe(await host('w2').read(HAPROXY_CONFIG));
   });
 
-  it('knows members, labels, registrations, placements and leases, as `servicewatcher render` shows', async () => {
+  it('knows members, labels, registrations, placements and leases, tells a program of each change, and rests between them', async () => {
     const facts = async () => (await host('w2').read(FACTS)).trimEnd().split('\n');
     const expected = (leases: string) => [
       'w2',
@@ -186,6 +180,23 @@ describeOnHosts('a template on three hosts', () => {
     await lease('release-lease', 'one');
     await second;
     await untilEqual(facts, expected('db two w1 ;'), { ...WAIT, what: 'the next holder to be known' });
+
+    // once for each text, however quickly they came, until it is the one that is there
+    const told = async () =>
+      (await host('w2').read('/srv/reloads'))
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '));
+    const sum = async () => (await host('w2').mustSh('sh', '-c', `cksum <${FACTS}`)).trim();
+    const current = async () => (await told()).at(-1)?.slice(2).join(' ') === (await sum());
+    await until(current, { ...WAIT, what: 'the program to be told of the last change' });
+    const runs = (await told()).map(([word, at, ...text]) => ({ word, at: Number(at), text: text.join(' ') }));
+    expect(runs.length).toBeGreaterThanOrEqual(4);
+    for (const [index, { word, at, text }] of runs.slice(1).entries()) {
+      expect(word).toBe('now');
+      expect(at - (runs[index]?.at ?? at)).toBeGreaterThan(DEBOUNCE_S - 0.1);
+      expect(text).not.toBe(runs[index]?.text);
+    }
 
     const render = (...args: string[]) => host('w2').sh('servicewatcher', 'render', '/etc/facts.tpl', ...args);
     const { code, stdout } = await render('--json');
@@ -222,7 +233,7 @@ describeOnHosts('a template on three hosts', () => {
     await pages.write('/usr/local/bin/look', LOOK, 0o755);
     await pages.write(
       CONFIG_FILE,
-      cluster.configuration('w1').replace('services:', 'host: {labels: {pages: srv}}\nservices:'),
+      cluster.configuration('w1').replace('services:', 'host: {labels: {pages: srv, role: backend}}\nservices:'),
     );
     await pages.systemctl('start', DAEMON);
     const problem =
@@ -241,5 +252,9 @@ describeOnHosts('a template on three hosts', () => {
     expect(await pages.read('/srv/looked')).toBe(servers);
     expect(await pages.read('/srv/group')).toMatch(/^servicewatcher-template-[0-9a-f]{32}\n/);
     expect((await pages.mustSh('ls', '-A', '/srv/pages')).trim()).toBe('servers');
+
+    // as it was written for Serf: hosts that are backends by their label
+    await pages.write('/etc/serf.hb', '{{#each addresses}}\nserver {{ host }} {{ ip }}:3000 check\n{{/each}}\n');
+    expect(await pages.mustSh('servicewatcher', 'render', '/etc/serf.hb')).toBe('server w3 w3:3000 check\n');
   });
 });

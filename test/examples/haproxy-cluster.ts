@@ -1,7 +1,7 @@
 /** The hosts of deploy/examples/haproxy: five that run HAProxy and backends as the files say, and the load. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../harness/host.ts';
+import type { Host, UnitState } from '../harness/host.ts';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { Lab } from '../harness/lab.ts';
 import { projectRoot } from '../harness/project.ts';
@@ -13,6 +13,7 @@ const FOLDER = join(projectRoot, 'deploy/examples/haproxy');
 export const HOSTS = 5;
 /** Where the files of the example belong. */
 const FILES = {
+  'haproxy.service.d/reload.conf': '/etc/systemd/system/haproxy.service.d/reload.conf',
   'haproxy.tpl': '/etc/servicewatcher/haproxy.tpl',
   'web.mjs': '/usr/local/lib/web/web.mjs',
   'load.mjs': '/usr/local/lib/web/load.mjs',
@@ -49,8 +50,11 @@ export class HaproxyCluster {
   /** Starts the daemons, the last host's first, then backends behind HAProxy that have none, and the load in the end. */
   async begin(): Promise<void> {
     for (const host of [...this.lab.hosts].reverse()) await host.install({ config: this.configuration() });
-    await untilEqual(async () => (await this.runsOn('haproxy.service')).length, 2, { ...WAIT, what: 'two HAProxy' });
-    this.balancers = await this.runsOn('haproxy.service');
+    const balancers = async () => {
+      const found = await this.runsOn('haproxy.service');
+      return found.length === 2 && found;
+    };
+    this.balancers = await until(balancers, { ...WAIT, what: 'two HAProxy' });
     await this.untilBackends(0);
     await this.recount(3);
     await this.untilAnswering();
@@ -163,11 +167,12 @@ export class HaproxyCluster {
     return `${status?.stdout}${events?.stdout.split('\n').slice(-40).join('\n')}`;
   }
 
-  /** Names of the hosts that are on and where the unit is active. */
+  /** Names of the hosts that are on and where the unit runs: HAProxy is reloading each time that its file was written. */
   private async runsOn(unit: string): Promise<string[]> {
     const hosts = this.lab.hosts.filter((host) => host.running);
     const states = await Promise.all(hosts.map((host) => host.unitState(unit)));
-    return hosts.filter((_, at) => states[at]?.active === 'active').map(({ name }) => name);
+    const isUp = (state: UnitState | undefined) => state?.active === 'active' || state?.active === 'reloading';
+    return hosts.filter((_, at) => isUp(states[at])).map(({ name }) => name);
   }
 
   private untilServers(on: string, servers: readonly string[]): Promise<void> {

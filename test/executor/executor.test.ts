@@ -110,6 +110,13 @@ async function desire(units: readonly DesiredUnit[], change: Partial<Desired> = 
   await put('/desired/w1', encodeDesired(desired));
 }
 
+/** A daemon begins, then the leader says what is to run. */
+async function bootToRun(...order: Parameters<typeof desire>): Promise<void> {
+  await writeSpec();
+  await boot();
+  await desire(...order);
+}
+
 /** The report as others read it. */
 function observed(): Observed | undefined {
   const node = ensemble.tree.get('/observed/w1');
@@ -126,9 +133,7 @@ const asked = (what: string) => host.asked.filter((each) => each === what).lengt
 
 describe('an executor', () => {
   it('starts what is desired and reports it with the version it obeys', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the report', () => seen('a')?.active === 'active');
     expect(observed()).toMatchObject({ host: 'w1', epoch: 1, generation });
     expect(host.asked).toEqual(['start a.service']);
@@ -159,9 +164,7 @@ describe('an executor', () => {
   });
 
   it('stops what is not desired any more', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), unit('b')]);
+    await bootToRun([unit('a'), unit('b')]);
     await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');
     await desire([unit('b')]);
     await clock.until('the stop', () => active('a') === 'inactive');
@@ -172,9 +175,7 @@ describe('an executor', () => {
 
   it('adopts what runs already', async () => {
     host.systemd.systemctl('start', 'a.service');
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.advance(20_000);
     expect(host.asked).toEqual([]);
     expect(host.memory.remembered.units.has('a.service')).toBe(true);
@@ -206,9 +207,7 @@ describe('an executor', () => {
   });
 
   it('stops its own units even when no service of the spec declares them any more', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('c')]);
+    await bootToRun([unit('c')]);
     await clock.until('it to run', () => active('c') === 'active');
     const smaller = specOf({ name: 'a', type: 'global', enabled: true, isolation: 'keep' });
     await writeSpec(smaller);
@@ -218,9 +217,7 @@ describe('an executor', () => {
 
   it('never touches a unit that is not in the spec', async () => {
     host.systemd.systemctl('start', 'foreign.service');
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.advance(20_000);
     host.systemd.kill('foreign.service', 9);
     await clock.advance(20_000);
@@ -231,9 +228,7 @@ describe('an executor', () => {
 
   it('leaves units of another spec than the desired state was computed from alone', async () => {
     host.systemd.systemctl('start', 'b.service');
-    await writeSpec();
-    await boot();
-    await desire([unit('a')], { spec: 'sha256:another' });
+    await bootToRun([unit('a')], { spec: 'sha256:another' });
     await clock.advance(20_000);
     expect(host.asked).toEqual(['start a.service']);
     expect(active('b')).toBe('active');
@@ -241,9 +236,7 @@ describe('an executor', () => {
 
   it('reports a unit that fails, and leaves it alone until its failure is reset', async () => {
     host.systemd.define('a.service', { start: 'fails', exitStatus: 3, startMs: 10 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the report', () => seen('a')?.failure?.kind === 'failed');
     await clock.advance(60_000);
     expect(asked('start a.service')).toBe(1);
@@ -260,9 +253,7 @@ describe('an executor', () => {
   ] as const)('reports that %s, and does not try to start it', async (_what, load, kind) => {
     if (load === 'not-found') host.systemd.undefine('a.service');
     else host.systemd.define('a.service', {}, load);
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the report', () => seen('a')?.failure?.kind === kind);
     expect(host.asked).toEqual([]);
     host.systemd.define('a.service');
@@ -272,11 +263,9 @@ describe('an executor', () => {
 
   it('resets a unit that ended with 143 because we stopped it, and never reports it as failed', async () => {
     host.systemd.define('a.service', { stop: 'exit-143', stopMs: 20 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
-    const failures = watchReports((report) => report.units.some((each) => each.failure));
+    const failures = watchFailures();
     await desire([]);
     await clock.until('the reset', () => asked('reset a.service') === 1);
     await clock.advance(10_000);
@@ -298,7 +287,7 @@ describe('an executor', () => {
     });
     await desire([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
-    const failures = watchReports((report) => report.units.some((each) => each.failure));
+    const failures = watchFailures();
     await desire([]);
     await clock.until('the stop', () => asked('stop a.service') === 1);
     await clock.advance(10_000);
@@ -308,11 +297,9 @@ describe('an executor', () => {
 
   it('resets a unit that had to be killed because it did not stop in time: it may run here again', async () => {
     host.systemd.define('a.service', { stop: 'ignores-sigterm', stopTimeoutMs: 1_000 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
-    const failures = watchReports((each) => each.units.some(({ failure }) => failure !== undefined));
+    const failures = watchFailures();
     await desire([]);
     await clock.until('the reset', () => asked('reset a.service') === 1);
     await clock.advance(1_000);
@@ -333,7 +320,7 @@ describe('an executor', () => {
       await desire([{ ...unit('a'), isolation: 'stop' }]);
       await clock.until('it to run', () => active('a') === 'active');
       await done(first.close());
-      const failures = watchReports((report) => report.units.some(({ failure }) => failure !== undefined));
+      const failures = watchFailures();
       host.systemd.systemctl('stop', 'a.service');
       await clock.advance(afterMs);
       await boot();
@@ -361,9 +348,7 @@ describe('an executor', () => {
 
   it('lets a unit that hangs delay no other one', async () => {
     host.systemd.define('a.service', { start: 'hangs' });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to hang', () => seen('a')?.active === 'activating');
     await desire([unit('a'), unit('b')]);
     await clock.until('the other to run', () => seen('b')?.active === 'active', 1_000);
@@ -387,9 +372,7 @@ describe('an executor', () => {
   });
 
   it('stops what must not run twice before its session can expire, and nothing else, when it is cut off', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), { ...unit('b'), isolation: 'stop' }]);
+    await bootToRun([unit('a'), { ...unit('b'), isolation: 'stop' }]);
     await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
     store.cut('silent');
     const cutAt = clock.now();
@@ -401,9 +384,7 @@ describe('an executor', () => {
   });
 
   it('leaves it running through a cut that is shorter, and starts it again after one that was longer', async () => {
-    await writeSpec();
-    await boot();
-    await desire([{ ...unit('b'), isolation: 'stop' }]);
+    await bootToRun([{ ...unit('b'), isolation: 'stop' }]);
     await clock.until('it to run', () => seen('b')?.active === 'active');
     store.cut('reset');
     await clock.advance(1_000);
@@ -433,9 +414,7 @@ describe('an executor', () => {
   });
 
   it('starts what must not run twice after its session was lost only once the leader has written the order anew', async () => {
-    await writeSpec();
-    await boot();
-    await desire([{ ...unit('b'), isolation: 'stop' }]);
+    await bootToRun([{ ...unit('b'), isolation: 'stop' }]);
     await clock.until('it to run', () => seen('b')?.active === 'active');
     if (store.state.kind !== 'connected') throw new Error('no session');
     const { session } = store.state;
@@ -454,9 +433,7 @@ describe('an executor', () => {
   });
 
   it('puts right what is started by hand, and counts it', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.systemd.systemctl('start', 'b.service');
     await clock.until('it to be stopped', () => asked('stop b.service') === 1 && active('b') === 'inactive');
@@ -465,9 +442,7 @@ describe('an executor', () => {
 
   it('puts right what is stopped by hand at once, and counts it', async () => {
     host.systemd.define('a.service', { stopMs: 10 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.systemd.systemctl('stop', 'a.service');
     await clock.until('it to run again', () => asked('start a.service') === 2 && active('a') === 'active', 100);
@@ -475,9 +450,7 @@ describe('an executor', () => {
   });
 
   it('stops its units on request, and starts none of them again', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), unit('b')]);
+    await bootToRun([unit('a'), unit('b')]);
     await clock.until('both to run', () => active('a') === 'active' && active('b') === 'active');
     host.systemd.systemctl('start', 'foreign.service');
     await done(executor.stopUnits('all', new AbortController().signal));
@@ -490,9 +463,7 @@ describe('an executor', () => {
 
   it('reports, while it stops its units, each of them as down as soon as it is, and that it is leaving', async () => {
     host.systemd.define('b.service', { stopMs: 3_000 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), once('b'), unit('c')]);
+    await bootToRun([unit('a'), once('b'), unit('c')]);
     await clock.until('all to run', () => ['a', 'b', 'c'].every((name) => seen(name)?.active === 'active'));
     host.systemd.define('c.service', { stopMs: 6_000 });
     const stopped = executor.stopUnits('all', new AbortController().signal);
@@ -510,9 +481,7 @@ describe('an executor', () => {
   });
 
   it('never reports a unit as down while it leaves and a start of it is under way', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the start to be asked for', () => asked('start a.service') === 1);
     const stopped = executor.stopUnits('all', new AbortController().signal);
     let early = false;
@@ -526,9 +495,7 @@ describe('an executor', () => {
   });
 
   it('stops only what may run once when the rest is to be kept, and does not call that leaving', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), once('b')]);
+    await bootToRun([unit('a'), once('b')]);
     await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
     expect(host.systemd.guards.names).toHaveLength(1);
     expect(await done(executor.stopUnits('once-only', new AbortController().signal))).toEqual([]);
@@ -545,9 +512,7 @@ describe('an executor', () => {
     'says what may run once and did not stop in time (%s): a guard stops it',
     async (which) => {
       for (const name of ['a.service', 'b.service']) host.systemd.define(name, { stopMs: 60_000 });
-      await writeSpec();
-      await boot();
-      await desire([unit('a'), once('b')]);
+      await bootToRun([unit('a'), once('b')]);
       await clock.until('both to run', () => seen('a')?.active === 'active' && seen('b')?.active === 'active');
       const abort = new AbortController();
       clock.after(500, () => abort.abort());
@@ -563,9 +528,7 @@ describe('an executor', () => {
 
   it('stops a unit whose start hangs at once when it is told to stop its units', async () => {
     host.systemd.define('a.service', { start: 'hangs' });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to hang', () => active('a') === 'activating');
     await clock.finish('the stop', executor.stopUnits('all', new AbortController().signal), 1_000);
     expect(active('a')).toBe('inactive');
@@ -578,11 +541,9 @@ describe('an executor', () => {
     'does not report a unit as failed that it stopped while %s hung: it may run here again',
     async (_, start) => {
       host.systemd.define('a.service', { start });
-      await writeSpec();
-      await boot();
-      await desire([unit('a')]);
+      await bootToRun([unit('a')]);
       await clock.until('it to hang', () => active('a') === 'activating');
-      const failures = watchReports((report) => report.units.some(({ failure }) => failure !== undefined));
+      const failures = watchFailures();
       await clock.finish('the stop', executor.stopUnits('all', new AbortController().signal), 1_000);
       expect(active('a')).toBe('inactive');
       expect(failures()).toEqual([]);
@@ -590,9 +551,7 @@ describe('an executor', () => {
   );
 
   it('stops a unit, too, whose start was asked for a moment before', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the start to be asked for', () => asked('start a.service') === 1);
     expect(active('a')).toBe('inactive');
     await done(executor.stopUnits('all', new AbortController().signal));
@@ -603,9 +562,7 @@ describe('an executor', () => {
 
   it('starts nothing any more when it was told to stop its units while a prestart script ran', async () => {
     host.systemd.onCommand = () => ({ afterMs: 1_000, exitStatus: 0 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a', { script: 'x', values: {} })]);
+    await bootToRun([unit('a', { script: 'x', values: {} })]);
     await clock.until('the script', () => asked('run servicewatcher-prestart-a.service') === 1);
     await done(executor.stopUnits('all', new AbortController().signal));
     await clock.advance(20_000);
@@ -615,9 +572,7 @@ describe('an executor', () => {
   it('idles while it stops its units, though the pause of one that ended is over meanwhile', async () => {
     host.systemd.define('a.service', { exitsAfterMs: 50 });
     host.systemd.define('b.service', { stopMs: 30_000 });
-    await writeSpec();
-    await boot();
-    await desire([unit('a'), unit('b')]);
+    await bootToRun([unit('a'), unit('b')]);
     await clock.until('a pause', () => seen('a')?.waiting !== undefined && active('b') === 'active');
     await done(executor.stopUnits('all', new AbortController().signal));
     expect([active('a'), active('b')]).toEqual(['inactive', 'inactive']);
@@ -625,9 +580,7 @@ describe('an executor', () => {
 
   it('gives up stopping its units when the signal says so', async () => {
     host.systemd.define('a.service', { stop: 'ignores-sigterm' });
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => active('a') === 'active');
     const abort = new AbortController();
     clock.after(3_000, () => abort.abort());
@@ -636,9 +589,7 @@ describe('an executor', () => {
   });
 
   it('clears the failures of its units on request, and of no other ones', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.systemd.systemctl('start', 'foreign.service');
     await clock.advance(100);
@@ -714,9 +665,7 @@ describe('an executor whose jobs systemd does not carry out', () => {
 
 describe('what an executor does not obey', () => {
   beforeEach(async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')], { epoch: 5 });
+    await bootToRun([unit('a')], { epoch: 5 });
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.asked.length = 0;
   });
@@ -884,9 +833,7 @@ describe('prestart', () => {
 
 describe('the connection to systemd', () => {
   it('is survived: nothing is touched, and what happened meanwhile is seen afterwards', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.asked.length = 0;
     host.systemd.disconnect();
@@ -899,9 +846,7 @@ describe('the connection to systemd', () => {
   });
 
   it('is waited for, not spun on, while a unit is to be started', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
     host.systemd.disconnect();
     await desire([unit('a'), unit('b')]);
@@ -989,9 +934,7 @@ describe('the report', () => {
   });
 
   it('is written anew in a new session, but not before the host has joined in it', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the report', () => seen('a')?.active === 'active');
     if (store.state.kind !== 'connected') throw new Error('no session');
     const { session } = store.state;
@@ -1004,9 +947,7 @@ describe('the report', () => {
   });
 
   it('tells what changed while the connection was in doubt as soon as it is back', async () => {
-    await writeSpec();
-    await boot();
-    await desire([unit('a')]);
+    await bootToRun([unit('a')]);
     await clock.until('the report', () => seen('a')?.active === 'active');
     store.cut('reset');
     host.systemd.kill('a.service', 9);
@@ -1045,4 +986,9 @@ function watchReports(which: (report: Observed) => boolean): () => Observed[] {
     if (report && which(report)) picked.push(report);
   });
   return () => picked;
+}
+
+/** Collects every report, from now on, that says that a unit failed. */
+function watchFailures(): () => Observed[] {
+  return watchReports(({ units }) => units.some(({ failure }) => failure !== undefined));
 }

@@ -14,21 +14,19 @@ import { FakeClock } from '../fakes/clock.ts';
 import { FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
 import { NO_ORDER } from '../fakes/turns.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const SPEC = specOf(
   { name: 'a', type: 'global', enabled: true, isolation: 'keep' },
   { name: 'b', type: 'global', enabled: true, isolation: 'keep' },
 );
-const CHECK: HealthCheck = {
+const CHECK = checkOf({
   probe: { kind: 'http', url: 'http://{address}:80/{instance}' },
   intervalMs: 1_000,
   timeoutMs: 500,
-  healthyAfter: 1,
   unhealthyAfter: 3,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
   limitPerHour: 2,
-};
+});
 const HOUR = 3_600_000;
 
 let clock: FakeClock;

@@ -5,10 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HookProgram, HookPrograms, hookUnit } from '../../src/executor/hook-programs.ts';
 import { transientUnit } from '../../src/executor/systemd/transient.ts';
-import type { ExitInfo, JobOutcome, Systemd, TransientCommand } from '../../src/executor/systemd.ts';
-import { FakeClock } from '../fakes/clock.ts';
-import { FakeHost } from '../fakes/daemon.ts';
-import { FakeEnsemble } from '../fakes/store.ts';
+import type { ExitInfo, JobOutcome, TransientCommand } from '../../src/executor/systemd.ts';
+import { EXIT, ending, systemdOfCommands } from '../fakes/systemd-commands.ts';
 
 const PROGRAM: HookProgram = {
   name: 'abc123',
@@ -19,7 +17,6 @@ const PROGRAM: HookProgram = {
   input: 'w1\t-\n',
   journalFields: { SERVICEWATCHER_HOOK: '/opt/told' },
 };
-const EXIT: ExitInfo = { result: 'exit-code', code: 'exited', status: 3 };
 
 let folder: string;
 let ran: { readonly command: TransientCommand; readonly input: string; readonly mode: number }[];
@@ -33,24 +30,13 @@ afterEach(() => rm(join(folder, '..'), { recursive: true }));
 
 /** Programs on a systemd that ends each like this. */
 function programs(end: () => Promise<JobOutcome>, exit = EXIT): HookPrograms {
-  const clock = new FakeClock();
-  const host = new FakeHost('w1', clock, new FakeEnsemble({ clock }));
-  const idle = { onConnected: () => {}, onDisconnected: () => {}, onUnit: () => {}, onReloaded: () => {} };
-  const systemd: Systemd = {
-    ...host.watched(host.systemd.connect(idle)),
-    connected: true,
-    run: async (command) => {
-      const file = command.inputFile ?? '';
-      ran.push({ command, input: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 });
-      return end();
-    },
-    exitInfo: async () => exit,
-    resetFailed: async (unit) => void reset.push(unit),
+  const run = async (command: TransientCommand) => {
+    const file = command.inputFile ?? '';
+    ran.push({ command, input: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 });
+    return end();
   };
-  return new HookPrograms(systemd, folder);
+  return new HookPrograms(systemdOfCommands({ run, exit, onReset: (unit) => reset.push(unit) }), folder);
 }
-
-const ending = (outcome: JobOutcome) => async () => outcome;
 
 describe("a hook's program", () => {
   it('reads its input from a file that nobody else may read and that is gone afterwards', async () => {

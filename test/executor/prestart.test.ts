@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PRESTART_TIMEOUT_MS, Prestart, prestartUnit } from '../../src/executor/prestart.ts';
-import type { JobOutcome, Systemd, TransientCommand } from '../../src/executor/systemd.ts';
+import type { JobOutcome, TransientCommand } from '../../src/executor/systemd.ts';
 import type { DesiredUnit } from '../../src/shared/model.ts';
 import { isUnitName } from '../../src/shared/names.ts';
-import { FakeClock } from '../fakes/clock.ts';
-import { FakeHost } from '../fakes/daemon.ts';
-import { FakeEnsemble } from '../fakes/store.ts';
+import { ending, systemdOfCommands } from '../fakes/systemd-commands.ts';
 
 let folder: string;
 let ran: { command: TransientCommand; text: string; mode: number }[];
@@ -22,22 +20,15 @@ afterEach(() => rm(folder, { recursive: true }));
 
 /** A prestart runner over a systemd whose commands end as told. */
 function runner(end: () => Promise<JobOutcome>, into = folder): Prestart {
-  const clock = new FakeClock();
-  const host = new FakeHost('w1', clock, new FakeEnsemble({ clock }));
-  const idle = { onConnected: () => {}, onDisconnected: () => {}, onUnit: () => {}, onReloaded: () => {} };
-  const systemd: Systemd = {
-    ...host.watched(host.systemd.connect(idle)),
-    connected: true,
-    run: async (command) => {
-      const [file] = command.argv;
-      ran.push({ command, text: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 });
-      return end();
-    },
+  const run = async (command: TransientCommand) => {
+    const [file] = command.argv;
+    ran.push({ command, text: await readFile(file, 'utf8'), mode: (await stat(file)).mode & 0o777 });
+    return end();
   };
-  return new Prestart(systemd, into, 'w1');
+  return new Prestart(systemdOfCommands({ run }), into, 'w1');
 }
 
-const done = async (): Promise<JobOutcome> => ({ kind: 'done' });
+const done = ending({ kind: 'done' });
 
 function unit(script?: string, name = 'a.service'): DesiredUnit {
   const prestart = script === undefined ? {} : { prestart: { script, values: { 'm@3': ['w1', 'w2'] } } };

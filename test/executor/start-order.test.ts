@@ -1,11 +1,12 @@
 /** Ordered starts (`start`, `after`) of a whole pretended cluster: what is being started at any moment, and what waits for what. */
 import { describe, expect, it } from 'vitest';
-import type { ActiveState, HealthCheck, MultiService, Service, StartOrder } from '../../src/shared/model.ts';
+import type { ActiveState, MultiService, Service, StartOrder } from '../../src/shared/model.ts';
 import { discoveryPath } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';
 import type { UnitScript } from '../fakes/systemd-script.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10'];
 const UNITS = KEYS.map((key) => `es@${key}.service`);
@@ -279,16 +280,7 @@ describe('a service that starts after another', () => {
   it('on the same host waits there until that is healthy, and is started at once then', async () => {
     const sick = new Set(['w1', 'w2']);
     const cluster = new Cluster(['w1', 'w2'], slow, (host) => !sick.has(host));
-    const check: HealthCheck = {
-      probe: { kind: 'exec', command: ['/check', '{host}'] },
-      intervalMs: 200,
-      timeoutMs: 100,
-      healthyAfter: 1,
-      unhealthyAfter: 1,
-      startPeriodMs: 0,
-      onUnhealthy: 'report',
-      limitPerHour: 1,
-    };
+    const check = checkOf({ probe: { kind: 'exec', command: ['/check', '{host}'] }, intervalMs: 200, timeoutMs: 100 });
     await cluster.boot({ ...db, type: 'global', check }, web('same-host'));
     await cluster.clock.until('both to wait', () => cluster.waiting('web.service').length === 2);
     await cluster.clock.advance(20_000);

@@ -4,14 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { transientUnit } from '../../src/executor/systemd/transient.ts';
-import type { ExitInfo, JobOutcome, Systemd, TransientCommand } from '../../src/executor/systemd.ts';
+import type { ExitInfo, JobOutcome, TransientCommand } from '../../src/executor/systemd.ts';
 import { type ServiceProgram, TemplatePrograms } from '../../src/executor/template-programs.ts';
 import type { CommandResult } from '../../src/shared/run-command.ts';
-import { FakeClock } from '../fakes/clock.ts';
-import { FakeHost } from '../fakes/daemon.ts';
-import { FakeEnsemble } from '../fakes/store.ts';
-
-const EXIT: ExitInfo = { result: 'exit-code', code: 'exited', status: 3 };
+import { EXIT, ending, systemdOfCommands } from '../fakes/systemd-commands.ts';
 
 let folder: string;
 let aborting: AbortController;
@@ -37,26 +33,16 @@ const program = (more: Partial<ServiceProgram> = {}): ServiceProgram => ({
 
 /** Runs a program on a systemd that ends it like this, after it has printed so much. */
 function run(end: () => Promise<JobOutcome>, exit = EXIT, printed = '', more: Partial<ServiceProgram> = {}) {
-  const clock = new FakeClock();
-  const host = new FakeHost('w1', clock, new FakeEnsemble({ clock }));
-  const idle = { onConnected: () => {}, onDisconnected: () => {}, onUnit: () => {}, onReloaded: () => {} };
-  const systemd: Systemd = {
-    ...host.watched(host.systemd.connect(idle)),
-    connected: true,
-    run: async (command) => {
-      ran.push(command);
-      const file = command.outputFile ?? '';
-      expect((await stat(file)).mode & 0o777).toBe(0o600);
-      await writeFile(file, printed);
-      return end();
-    },
-    exitInfo: async () => exit,
-    resetFailed: async (unit) => void reset.push(unit),
+  const printing = async (command: TransientCommand) => {
+    ran.push(command);
+    const file = command.outputFile ?? '';
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    await writeFile(file, printed);
+    return end();
   };
+  const systemd = systemdOfCommands({ run: printing, exit, onReset: (unit) => reset.push(unit) });
   return new TemplatePrograms(systemd, folder).run(program(more));
 }
-
-const ending = (outcome: JobOutcome) => async () => outcome;
 
 describe("a template's program", () => {
   it('is a service of its own, within limits, whose output is read and gone afterwards', async () => {

@@ -2,20 +2,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Action } from '../../src/executor/diff.ts';
 import { TurnKeeper, type TurnWish } from '../../src/executor/turns.ts';
-import type { ActiveState, DesiredUnit, Health, HealthCheck, Observed } from '../../src/shared/model.ts';
+import type { ActiveState, DesiredUnit, Health, Observed } from '../../src/shared/model.ts';
 import { FakeClock } from '../fakes/clock.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const UNIT = 'es.service';
-const check: HealthCheck = {
-  probe: { kind: 'tcp', address: 'localhost:1' },
-  intervalMs: 1,
-  timeoutMs: 1,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 0,
-};
+const check = checkOf();
 const plain: DesiredUnit = {
   unit: UNIT,
   service: 'es',

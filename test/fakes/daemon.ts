@@ -3,7 +3,8 @@
  * what it asked systemd for. Its process can end in an orderly way, be killed, and be started again.
  */
 import { Agent, type AgentFile } from '../../src/agent.ts';
-import type { Executor, ExecutorOptions } from '../../src/executor/executor.ts';
+import type { Executor } from '../../src/executor/executor.ts';
+import type { ExecutorOptions } from '../../src/executor/executor-options.ts';
 import type { MemoryFile, Remembered } from '../../src/executor/memory-file.ts';
 import type { Systemd } from '../../src/executor/systemd.ts';
 import type { Election, Leadership } from '../../src/leader/election.ts';

@@ -12,6 +12,8 @@ export interface UnitScript {
   readonly startTimeoutMs: number;
   /** Its main process exits by itself after this long of activity, with `exitStatus`. */
   readonly exitsAfterMs?: number;
+  /** systemd starts it again this long after every end but by a stop (Restart=always, RestartSec). */
+  readonly restartMs?: number;
   /** Status with which it fails to start, or exits by itself. */
   readonly exitStatus: number;
   /** From SIGTERM to its end. */

@@ -84,14 +84,18 @@ export class FakeUnit {
   stop(): FakeJob {
     if (this.#job?.kind === 'stop') return this.#job;
     const job = this.#queue('stop');
-    if (this.active === 'active' || this.active === 'activating') this.#terminate('success');
+    if (this.sub === 'auto-restart') {
+      this.#cancelTimer();
+      this.#unload();
+      this.#endJob({ kind: 'done' });
+    } else if (this.active === 'active' || this.active === 'activating') this.#terminate('success');
     else if (this.active !== 'deactivating') this.#endJob({ kind: 'done' });
     return job;
   }
 
   /** `systemctl kill`: the signal to its processes; nothing when there are none, or when they ignore it. */
   kill(signal: number): void {
-    if (this.active === 'inactive' || this.active === 'failed') return;
+    if (this.active === 'inactive' || this.active === 'failed' || this.sub === 'auto-restart') return;
     if (signal === SIGTERM && this.script.stop === 'ignores-sigterm') return;
     if (signal === SIGTERM && this.script.stop === 'exit-143') {
       this.#died({ result: 'success', code: 'exited', status: 128 + SIGTERM });
@@ -117,6 +121,7 @@ export class FakeUnit {
   }
 
   #activate(): void {
+    this.#cancelTimer();
     if (this.#job) this.#job.waiting = false;
     const now = this.#clock.now();
     this.#starts = this.#starts.filter((start) => now - start < START_LIMIT_INTERVAL_MS);
@@ -174,7 +179,11 @@ export class FakeUnit {
     const early = this.active === 'activating' && this.#type === 'notify';
     const cleanSignals = this.#type === 'notify' ? CLEAN_SIGNALS : NO_SIGNALS;
     const result = exit.result === 'success' ? resultOf(exit, early, cleanSignals) : exit.result;
-    if (result === 'success') this.#unload();
+    const { restartMs } = this.script;
+    if (restartMs !== undefined && this.active !== 'deactivating') {
+      this.#enter('activating', 'auto-restart', { ...exit, result });
+      this.#after(restartMs, () => this.#activate());
+    } else if (result === 'success') this.#unload();
     else this.#enter('failed', 'failed', { ...exit, result });
     if (this.#job?.waiting) this.#activate();
     else this.#endJob({ kind: this.#job?.kind === 'stop' || result === 'success' ? 'done' : 'failed' });

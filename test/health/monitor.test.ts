@@ -2,19 +2,17 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HealthMonitor, type Running } from '../../src/health/monitor.ts';
 import type { ProbeResult } from '../../src/health/probe.ts';
-import type { HealthCheck, Probe } from '../../src/shared/model.ts';
+import type { Probe } from '../../src/shared/model.ts';
 import { FakeClock } from '../fakes/clock.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
-const CHECK: HealthCheck = {
+const CHECK = checkOf({
   probe: { kind: 'exec', command: ['/check', '{instance}'] },
   intervalMs: 1_000,
   timeoutMs: 500,
   healthyAfter: 2,
   unhealthyAfter: 2,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 3,
-};
+});
 
 let clock: FakeClock;
 let monitor: HealthMonitor;

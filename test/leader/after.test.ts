@@ -1,18 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { withWaits } from '../../src/leader/after.ts';
-import type { DesiredUnit, HealthCheck, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
+import type { DesiredUnit, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const base = { enabled: true, isolation: 'keep', type: 'global' } as const;
-const check: HealthCheck = {
-  probe: { kind: 'tcp', address: 'localhost:1' },
-  intervalMs: 1,
-  timeoutMs: 1,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 0,
-};
+const check = checkOf();
 
 const specOf = (...services: Service[]): Spec => ({ services, brake: { above: 0.5, atLeast: 3, holdMs: 1 } });
 const spec = specOf(

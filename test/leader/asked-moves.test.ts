@@ -48,6 +48,16 @@ function grant(input: PlacementInput, moves: readonly AskedMove[], braking = fal
   return grantMoves(input, place(input), { moves, by: 'w1', braking });
 }
 
+/** What is said of the move, what it is, and why it is refused; default cluster: three hosts with what is placed. */
+type Refusal = [what: string, asked: AskedMove, why: string, input?: PlacementInput];
+const BUSY = 'it is being placed anew anyway: try again when that is done';
+
+function isRefused(...[_what, asked, why, input = cluster('w1 w2 w3')]: Refusal): void {
+  const { placement, refused } = grant(input, [asked]);
+  expect(refused).toEqual([{ ...asked, why }]);
+  expect(placement).toEqual(place(input));
+}
+
 describe('a move that is asked for', () => {
   it('is made, says why, and leaves everything else where it is', () => {
     const input = cluster('w1 w2 w3');
@@ -63,72 +73,44 @@ describe('a move that is asked for', () => {
     expect(verify(input, placement, granted)).toEqual([]);
   });
 
-  it.each<[string, AskedMove, string, PlacementInput]>([
+  it.each<Refusal>([
     ['a host that is joining', move('a', 'w1', 'w3'), 'w3 is joining', cluster('w1 w2 w3:joining')],
     ['a cordoned host', move('a', 'w1', 'w3'), 'w3 is cordoned', cluster('w1 w2 w3:cordoned')],
     ['a draining host', move('a', 'w1', 'w3'), 'w3 is draining', cluster('w1 w2 w3:draining')],
     ['a host that is gone', move('a', 'w1', 'w3'), 'w3 is held', cluster('w1 w2 w3:held')],
-    ['nowhere', move('a', 'w1', 'w9'), 'w9 is not a member', cluster('w1 w2 w3')],
+    ['nowhere', move('a', 'w1', 'w9'), 'w9 is not a member'],
     [
       'a host where it failed',
       move('a', 'w1', 'w3'),
       'it cannot go to w3: failed there',
       cluster('w1 w2 w3', PLACED, { w3: 'a.service' }),
     ],
-    ['a host that has one', move('two', 'w1', 'w2'), 'w2 has one already', cluster('w1 w2 w3')],
-    [
-      'another of its exclusive template',
-      move('m@x', 'w1', 'w2'),
-      'w2 has another of m, which is exclusive',
-      cluster('w1 w2 w3'),
-    ],
+    ['a host that has one', move('two', 'w1', 'w2'), 'w2 has one already'],
+    ['another of its exclusive template', move('m@x', 'w1', 'w2'), 'w2 has another of m, which is exclusive'],
     [
       'a host with as much to run',
       move('two', 'w2', 'w3'),
       'w3 has as much to run as w2 by now',
       cluster('w1 w2 w3', { ...PLACED, 'm@y.service': 'w3' }),
     ],
-  ])('to %s is refused', (_what, asked, why, input) => {
-    const { placement, refused } = grant(input, [asked]);
-    expect(refused).toEqual([{ ...asked, why }]);
-    expect(placement).toEqual(place(input));
-  });
+  ])('to %s is refused', isRefused);
 
-  it.each<[string, AskedMove, string, PlacementInput]>([
-    ['that is not there', move('a', 'w2', 'w3'), 'a.service is not placed on w2 any more', cluster('w1 w2 w3')],
+  it.each<Refusal>([
+    ['that is not there', move('a', 'w2', 'w3'), 'a.service is not placed on w2 any more'],
     ['on a cordoned host', move('a', 'w1', 'w3'), 'w1 is cordoned', cluster('w1:cordoned w2 w3')],
-    ['of a global service', move('g', 'w1', 'w3'), 'g runs on every host', cluster('w1 w2 w3')],
-    ['that is forced', move('f@x', 'w1', 'w3'), 'it is forced to w1', cluster('w1 w2 w3')],
-    ['of a disabled service', move('off', 'w1', 'w3'), 'off is disabled', cluster('w1 w2 w3')],
-    [
-      'of no service',
-      move('z', 'w1', 'w3'),
-      "z.service is no unit of the cluster's configuration",
-      cluster('w1 w2 w3'),
-    ],
+    ['of a global service', move('g', 'w1', 'w3'), 'g runs on every host'],
+    ['that is forced', move('f@x', 'w1', 'w3'), 'it is forced to w1'],
+    ['of a disabled service', move('off', 'w1', 'w3'), 'off is disabled'],
+    ['of no service', move('z', 'w1', 'w3'), "z.service is no unit of the cluster's configuration"],
     [
       'of a unit that lacks one',
       move('two', 'w1', 'w3'),
-      'it is being placed anew anyway: try again when that is done',
+      BUSY,
       cluster('w1 w2:cordoned w3:joining', { ...PLACED, 'two.service': 'w1' }),
     ],
-    [
-      'of a unit that moves anyway',
-      move('two', 'w1', 'w4'),
-      'it is being placed anew anyway: try again when that is done',
-      cluster('w1 w2:draining w3 w4'),
-    ],
-    [
-      'of an exclusive template that does',
-      move('m@x', 'w1', 'w4'),
-      'it is being placed anew anyway: try again when that is done',
-      cluster('w1 w2:draining w3 w4'),
-    ],
-  ])('of an instance %s is refused', (_what, asked, why, input) => {
-    const { placement, refused } = grant(input, [asked]);
-    expect(refused).toEqual([{ ...asked, why }]);
-    expect(placement).toEqual(place(input));
-  });
+    ['of a unit that moves anyway', move('two', 'w1', 'w4'), BUSY, cluster('w1 w2:draining w3 w4')],
+    ['of an exclusive template that does', move('m@x', 'w1', 'w4'), BUSY, cluster('w1 w2:draining w3 w4')],
+  ])('of an instance %s is refused', isRefused);
 
   it('is refused while the brake is engaged', () => {
     const { placement, refused } = grant(cluster('w1 w2 w3'), [move('a', 'w1', 'w3')], true);

@@ -107,11 +107,11 @@ describe('a unit with isolation: stop that moves', () => {
     expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
   });
 
-  it('waits on a host that was told to wait as well, however well that obeys by now', () => {
-    const told = { written: [withdrawn('a')], obeys: WRITTEN } as const;
-    expect(move({}, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
-    expect(move({ up: { a: 'activating' } }, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
-    expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
+  it('keeps a host waiting that was told to wait while it still runs elsewhere, however well that host obeys', () => {
+    const waiting = { written: [withdrawn('a')], obeys: WRITTEN };
+    expect(move({}, waiting)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({ written: [withdrawn('a')] }, waiting)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({ written: [withdrawn('a')], up: {} }, waiting)).toEqual(HANDED_OVER);
   });
 
   const written = [withdrawn('a')];
@@ -300,6 +300,50 @@ describe('what a host obeys', () => {
 });
 
 const HOSTS = ['w1', 'w2', 'w3', 'w4'];
+
+describe('a unit with isolation: stop that more hosts are told to have than shall', () => {
+  const anAt: fc.Arbitrary<At & { readonly wanted: readonly DesiredUnit[] }> = fc.record({
+    wanted: fc.constantFrom([], [entry('a')]),
+    written: fc.constantFrom([], [entry('a')], [withdrawn('a')]),
+    obeys: fc.constantFrom(WRITTEN, WRITTEN - 1),
+    up: fc.constantFrom<NonNullable<At['up']>>({}, { a: 'active' }, { a: 'deactivating' }),
+  });
+  const waiting: At = { wanted: [entry('a')], written: [withdrawn('a')], obeys: WRITTEN, up: {} };
+  const someHosts = fc
+    .tuple(anAt, anAt, anAt, fc.constant(waiting))
+    .map((each) => Object.fromEntries(HOSTS.map((host, index) => [host, each[index] ?? {}])) as Record<string, At>);
+  const has = (units: readonly DesiredUnit[] | undefined) => (units?.length ?? 0) > 0;
+
+  /** Told to stop it, has said so, and that it is down. */
+  const hasStopped = ({ written, obeys, up }: At) =>
+    written?.[0]?.withdrawn === true && obeys === WRITTEN && up?.a === undefined;
+
+  it('starts where it was told to wait only when those that have it are no more than shall have it', () => {
+    let seen = 0;
+    fc.assert(
+      fc.property(someHosts, (hosts) => {
+        const all = Object.entries(hosts);
+        const wanted = all.filter(([, at]) => has(at.wanted));
+        fc.pre(all.filter(([, at]) => has(at.written)).length > wanted.length);
+        const others = all.filter(([, at]) => !has(at.wanted));
+        const surplus = others.filter(([, at]) => (has(at.written) ? !hasStopped(at) : at.up?.a !== undefined));
+        const { units } = decide(hosts);
+        const told = HOSTS.filter((host) => units.get(host)?.some(({ withdrawn: waits }) => !waits));
+        const begins = told.filter((host) => {
+          const at = hosts[host] ?? {};
+          return at.written?.[0]?.withdrawn === true && at.up?.a === undefined;
+        });
+        if (begins.length === 0) return;
+        seen += 1;
+        if (told.length + surplus.length > wanted.length)
+          throw new Error(`${begins} is told to start, though ${surplus.map(([host]) => host)} has it`);
+      }),
+      { numRuns: 500 },
+    );
+    expect(seen).toBeGreaterThan(20);
+  });
+});
+
 const COUNTS: Readonly<Record<string, number>> = { keep: 2, once: 1, twice: 2 };
 const SERVICES: readonly Service[] = [
   { name: 'everywhere', type: 'global', enabled: true, isolation: 'stop' },

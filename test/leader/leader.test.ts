@@ -216,6 +216,29 @@ describe('a leader', () => {
     },
   );
 
+  it('has a host that was away wait no longer than one that is new, though it tells what it obeyed before', async () => {
+    await begin(specOf(everywhere, one), 'w1', 'w2');
+    const before = desired('w2');
+    await leave('w2');
+    await clock.until('the end of its desired state', () => desired('w2') === undefined);
+    await join('w2');
+    await observe('w2', [], { epoch: before?.epoch ?? 0, generation: before?.generation ?? 0 });
+    await clock.until('it to wait', () => leader?.assignments?.hosts.w2?.state === 'joining');
+    await clock.until('the end', () => leader?.assignments?.hosts.w2?.state === 'ready', TIMINGS.boundaryMs + 100);
+    expect(log.at('warn').filter((line) => line.includes('has lost'))).toEqual([]);
+  });
+
+  it('waits for hosts to come back when ZooKeeper holds nothing of what they obeyed', async () => {
+    await writeSpec(specOf(everywhere, one));
+    await join('w2');
+    await observe('w2', [seen('one.service', 'active')], { epoch: 3, generation: 7 });
+    await done(election.join(undefined));
+    await clock.until('it to be told', () => log.at('warn').some((line) => line.includes('has lost')));
+    await clock.advance(TIMINGS.boundaryMs + 1_000);
+    expect(leader?.assignments?.hosts.w2?.state).toBe('joining');
+    await clock.until('the end', () => leader?.assignments?.hosts.w2?.state === 'ready', 5_000);
+  });
+
   it('writes nothing while nothing changes', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
     const before = ['w1', 'w2'].map(versionOf);

@@ -1,47 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { objection, type PlanSources, planChange, stopsTooMuch } from '../../src/leader/plan.ts';
-import type { Desired, DesiredUnit, Member, Observed, Service } from '../../src/shared/model.ts';
+import type { DesiredUnit, Service } from '../../src/shared/model.ts';
 import { specOf } from '../fakes/daemon.ts';
+import { checkOf } from '../fixtures/health-check.ts';
+import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 
 const base = { enabled: true, isolation: 'keep' } as const;
 const everywhere: Service = { ...base, name: 'everywhere', type: 'global' };
 const two: Service = { ...base, name: 'two', type: 'shared', count: 2 };
 const reader: Service = { ...base, name: 'reader', type: 'shared', count: 1, prestart: 'echo {instance:two}' };
 
-function member(host: string): Member {
-  return { host, machineId: host, address: host, url: '', labels: {}, software: '', file: '', election: '' };
-}
-
 function unit(service: string, hosts?: readonly string[]): DesiredUnit {
   const prestart = hosts && { script: 'echo {instance:two}', values: { two: hosts } };
-  return {
-    unit: `${service}.service`,
-    service,
-    isolation: 'keep',
-    why: { kind: 'kept' },
-    ...(prestart && { prestart }),
-  };
+  return placed(`${service}.service`, prestart && { prestart });
 }
 
 /** A cluster in which everything that is desired runs. */
-function cluster(desired: Readonly<Record<string, readonly DesiredUnit[]>>): PlanSources {
-  const hosts = Object.entries(desired);
-  const state = { epoch: 1, generation: 1 };
-  return {
-    members: new Map(hosts.map(([host]) => [host, member(host)])),
-    intents: new Map(),
-    desired: new Map(hosts.map(([host, units]): [string, Desired] => [host, { ...state, host, spec: '', units }])),
-    observed: new Map(
-      hosts.map(([host, units]): [string, Observed] => [
-        host,
-        {
-          ...state,
-          host,
-          units: units.map((each) => ({ unit: each.unit, load: 'loaded', active: 'active', sub: 'running' })),
-        },
-      ]),
-    ),
-  };
+function cluster(hosts: Readonly<Record<string, readonly DesiredUnit[]>>): PlanSources {
+  const parts = Object.entries(hosts).map(([host, desired]): [string, HostPart] => [
+    host,
+    { desired, observed: desired.map((each) => seen(each.unit)) },
+  ]);
+  return snapshotOf([], Object.fromEntries(parts));
 }
 
 const running = cluster({
@@ -108,25 +88,10 @@ describe('a plan', () => {
   });
 
   describe('when a check fails of what should move then', () => {
-    const check = {
-      probe: { kind: 'tcp', address: 'a:1' },
-      intervalMs: 1,
-      timeoutMs: 1,
-      healthyAfter: 1,
-      unhealthyAfter: 1,
-      startPeriodMs: 0,
-      onUnhealthy: 'move',
-      limitPerHour: 1,
-    } as const;
+    const check = checkOf({ onUnhealthy: 'move' });
     const one: Service = { ...base, name: 'one', type: 'shared', count: 1, check };
-    const before = cluster({ w1: [{ ...unit('one'), check }], w2: [] });
-    const report: Observed = {
-      ...{ epoch: 1, generation: 1, host: 'w1' },
-      units: [
-        { unit: 'one.service', load: 'loaded', active: 'active', sub: 'running', health: { state: 'unhealthy' } },
-      ],
-    };
-    const sick = { ...before, observed: new Map(before.observed).set('w1', report) };
+    const observed = [seen('one.service', { health: { state: 'unhealthy' } })];
+    const sick = snapshotOf([], { w1: { desired: [{ ...unit('one'), check }], observed }, w2: {} });
 
     it('names that move, and does not hold it against the spec', () => {
       const planned = planChange(specOf(one), sick, [], 1_000_000);

@@ -2,20 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HostState, Move, Placement } from '../../src/leader/placement.ts';
 import { describeStays, noteMoves, type RelocationInput, relocations } from '../../src/leader/relocation.ts';
-import type { Desired, DesiredUnit, HealthCheck, HealthMove, Observed, Service } from '../../src/shared/model.ts';
+import type { Desired, DesiredUnit, HealthMove, Observed, Service } from '../../src/shared/model.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const HOUR = 3_600_000;
 const NOW = 1_800_000_000_000;
-const CHECK: HealthCheck = {
-  probe: { kind: 'tcp', address: '{address}:80' },
-  intervalMs: 1_000,
-  timeoutMs: 1_000,
-  healthyAfter: 1,
-  unhealthyAfter: 3,
-  startPeriodMs: 0,
-  onUnhealthy: 'move',
-  limitPerHour: 2,
-};
+const CHECK = checkOf({ unhealthyAfter: 3, onUnhealthy: 'move', limitPerHour: 2 });
 const A = 'a.service';
 const base = { name: 'a', enabled: true, isolation: 'keep', check: CHECK } as const;
 const SHARED: Service = { ...base, type: 'shared', count: 1 };

@@ -7,11 +7,11 @@ import type {
   DesiredPrestart,
   DesiredUnit,
   Discovery,
-  HealthCheck,
   Service,
   Spec,
   StartAfter,
 } from '../../src/shared/model.ts';
+import { checkOf } from '../fixtures/health-check.ts';
 
 const base = { enabled: true, isolation: 'keep' } as const;
 const SPEC: Spec = {
@@ -22,16 +22,7 @@ const SPEC: Spec = {
   brake: { above: 0.5, atLeast: 3, holdMs: 1 },
 };
 
-const CHECK: HealthCheck = {
-  probe: { kind: 'exec', command: ['a', 'b'] },
-  intervalMs: 1,
-  timeoutMs: 1,
-  healthyAfter: 1,
-  unhealthyAfter: 1,
-  startPeriodMs: 0,
-  onUnhealthy: 'report',
-  limitPerHour: 1,
-};
+const CHECK = checkOf({ probe: { kind: 'exec', command: ['a', 'b'] } });
 
 function placed(unit: string, service: string, ...hosts: string[]): [string, UnitPlacement] {
   const instances = hosts.map((host) => ({ host, why: { kind: 'least-loaded' } as const }));

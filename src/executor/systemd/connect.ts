@@ -17,6 +17,7 @@ import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
 import { decodeJobRemoved, decodeListed, decodePath, exitCode, milliseconds, number, text } from './decode.ts';
+import { mayBeNoEnd, UnitEnds } from './ends.ts';
 import { guardUnit } from './guard.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
@@ -60,6 +61,7 @@ class SystemdOverDBus implements Systemd {
   readonly #jobs: Jobs;
   readonly #link: Link;
   readonly #changes = new UnitChanges();
+  readonly #ends = new UnitEnds((unit) => this.#isDown(unit));
   readonly #ending = new AbortController();
 
   constructor(options: ConnectOptions) {
@@ -73,6 +75,7 @@ class SystemdOverDBus implements Systemd {
       onUp: () => this.#tell('onConnected', () => options.events.onConnected()),
       onDown: (why) => {
         this.#changes.forget();
+        this.#ends.forget();
         this.#jobs.disconnected();
         this.#tell('onDisconnected', () => options.events.onDisconnected(why));
       },
@@ -247,8 +250,8 @@ class SystemdOverDBus implements Systemd {
         this.#onProperties(signal);
         return;
       case 'JobRemoved': {
-        const { path, outcome } = decodeJobRemoved(signal.body);
-        this.#jobs.removed(path, outcome);
+        const { path, unit, outcome } = decodeJobRemoved(signal.body);
+        this.#ends.after(unit, () => this.#jobs.removed(path, outcome));
         return;
       }
       case 'Reloading':
@@ -260,9 +263,19 @@ class SystemdOverDBus implements Systemd {
   #onProperties(signal: BusSignal): void {
     const change = this.#changes.read(signal);
     if (change === undefined) return;
-    for (const name of change.names) {
-      this.#tell('onUnit', () => this.#options.events.onUnit(name, change.active, change.sub));
-    }
+    const [unit] = change.names;
+    const tell = () => {
+      for (const name of change.names) {
+        this.#tell('onUnit', () => this.#options.events.onUnit(name, change.active, change.sub));
+      }
+    };
+    if (mayBeNoEnd(change) && change.listed) this.#ends.hold(unit, tell);
+    else this.#ends.overtake(unit, tell);
+  }
+
+  async #isDown(unit: string): Promise<boolean> {
+    const [state] = decodeListed(await this.#manager('ListUnitsByNames', 'as', [[checked(unit)]]));
+    return state === undefined || mayBeNoEnd(state);
   }
 
   #tell(event: keyof SystemdEvents, handler: () => void): void {

@@ -52,10 +52,18 @@ export function decodePath(body: readonly unknown[], member: string): string {
 }
 
 /** Path and result of a JobRemoved signal. A result that a newer systemd invented counts as `failed`: the job did not do its work. */
-export function decodeJobRemoved(body: readonly unknown[]): { readonly path: string; readonly outcome: JobOutcome } {
-  const [, path, , result] = body;
+export function decodeJobRemoved(body: readonly unknown[]): {
+  readonly path: string;
+  readonly unit: string;
+  readonly outcome: JobOutcome;
+} {
+  const [, path, unit, result] = body;
   const kind = text(result, 'JobRemoved');
-  return { path: text(path, 'JobRemoved'), outcome: { kind: isJobResult(kind) ? kind : 'failed' } };
+  return {
+    path: text(path, 'JobRemoved'),
+    unit: text(unit, 'JobRemoved'),
+    outcome: { kind: isJobResult(kind) ? kind : 'failed' },
+  };
 }
 
 /** ExecMainCode is the si_code of waitid(2): CLD_EXITED 1, CLD_KILLED 2, CLD_DUMPED 3; 0 before the first end. */

@@ -10,7 +10,9 @@ import { isServicePath, unitOfPath } from './unit-path.ts';
 
 export interface UnitChange {
   /** Name that systemd uses, and the aliases under which it was listed. */
-  readonly names: readonly string[];
+  readonly names: readonly [string, ...string[]];
+  /** It was asked for by one of them since the connection was made. */
+  readonly listed: boolean;
   readonly active: ActiveState;
   readonly sub: string;
 }
@@ -18,11 +20,14 @@ export interface UnitChange {
 export class UnitChanges {
   /** Name that systemd uses → other names under which the unit was listed; signals tell only the former. */
   readonly #aliases = new Map<string, Set<string>>();
+  /** Names that systemd uses of the units that were listed. */
+  readonly #listed = new Set<string>();
   /** Last state told of each unit that is not inactive, by object path: a signal comes for other changes, too. */
   readonly #told = new Map<string, string>();
 
   /** The unit that was asked for by one name has another, or the same. */
   learnName(asked: string, real: string): void {
+    this.#listed.add(real);
     if (asked !== real) {
       const aliases = this.#aliases.get(real) ?? new Set();
       this.#aliases.set(real, aliases.add(asked));
@@ -35,6 +40,7 @@ export class UnitChanges {
   /** Forgets what was told: signals were missed. */
   forget(): void {
     this.#told.clear();
+    this.#listed.clear();
   }
 
   /** The change that a signal tells; undefined when it is none, or not of a service. Never throws. */
@@ -52,6 +58,7 @@ export class UnitChanges {
     else this.#told.set(signal.path, state);
     const unit = unitOfPath(signal.path);
     if (unit === undefined || !isUnitName(unit)) return undefined;
-    return { names: [unit, ...(this.#aliases.get(unit) ?? [])], active: activeState(active), sub };
+    const names = [unit, ...(this.#aliases.get(unit) ?? [])] as const;
+    return { names, listed: this.#listed.has(unit), active: activeState(active), sub };
   }
 }

@@ -60,6 +60,7 @@ export function realRig(host: Host, log: Logger): Rig {
 /** A unit file that behaves as the script tells. */
 function unitFile(script: UnitScript): string {
   const lines = [`TimeoutStartSec=${script.startTimeoutMs}ms`, `TimeoutStopSec=${script.stopTimeoutMs}ms`];
+  if (script.restartMs !== undefined) lines.push('Restart=always', `RestartSec=${script.restartMs}ms`);
   const simple = script.start === 'succeeds' && script.startMs === 0;
   if (!simple) lines.push('Type=notify', 'NotifyAccess=all');
   if (script.start === 'hangs-before') lines.push('ExecStartPre=/bin/sleep infinity');

@@ -96,6 +96,24 @@ export function unitCases(rig: () => Rig): void {
     await watched.untilTold('hand.service', 'inactive');
   });
 
+  it('tells of no end of a unit that systemd starts again by itself, but of its stop', async () => {
+    await rig().define({ 'again.service': { restartMs: 100 } });
+    const [listed] = await watched.systemd.list(['again.service']);
+    expect(listed?.active).toBe('inactive');
+    await watched.systemd.start('again.service', DEADLINE_MS, never);
+    await watched.untilTold('again.service', 'active');
+    const before = watched.told('again.service').length;
+    for (const signal of [9, 15]) {
+      await rig().kill('again.service', signal);
+      await watched.untilTold('again.service', 'activating');
+      await watched.untilTold('again.service', 'active');
+    }
+    expect(watched.told('again.service').slice(before)).toEqual(['activating', 'active', 'activating', 'active']);
+    // its job has ended when its end was told, and not before
+    expect(await watched.systemd.stop('again.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
+    expect(watched.told('again.service').at(-1)).toBe('inactive');
+  });
+
   it('follows an alias under the name asked for', async () => {
     await rig().define({ 'alias-real.service': {} });
     await rig().alias('alias-other.service', 'alias-real.service');

@@ -20,12 +20,21 @@ const state = (unit: string, active: string, sub: string) =>
 describe('changes of units', () => {
   it('are told once for each state, again after signals were missed', () => {
     const changes = new UnitChanges();
-    const running = { names: ['a.service'], active: 'active', sub: 'running' };
+    const running = { names: ['a.service'], listed: false, active: 'active', sub: 'running' };
     expect(changes.read(state('a.service', 'active', 'running'))).toEqual(running);
     expect(changes.read(state('a.service', 'active', 'running'))).toBeUndefined();
     expect(changes.read(state('a.service', 'active', 'exited'))).toEqual({ ...running, sub: 'exited' });
     changes.forget();
     expect(changes.read(state('a.service', 'active', 'exited'))).toEqual({ ...running, sub: 'exited' });
+  });
+
+  it('are told of units that were listed as such, until signals were missed', () => {
+    const changes = new UnitChanges();
+    changes.learnName('alias.service', 'real.service');
+    expect(changes.read(state('real.service', 'active', 'running'))?.listed).toBe(true);
+    expect(changes.read(state('other.service', 'active', 'running'))?.listed).toBe(false);
+    changes.forget();
+    expect(changes.read(state('real.service', 'active', 'running'))?.listed).toBe(false);
   });
 
   it('are told under every name by which the unit was listed, as long as it is the same unit', () => {
