@@ -142,7 +142,7 @@ describeOnHosts('a lab', () => {
     await lab.quorate();
     expect(await leader.mode()).toBe('follower');
     leader.pause();
-    expect(await leader.mode()).toBe('down');
+    await untilEqual(() => leader.mode(), 'down', { deadlineMs: 20_000, what: 'the role of a frozen server' });
     leader.resume();
     await lab.quorate();
     await leader.cut();

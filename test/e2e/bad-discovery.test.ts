@@ -58,7 +58,7 @@ describeOnHosts('bad input on two hosts, beside a service that is registered', (
         '/etc/resolv.conf': 'nameserver 198.18.0.250\noptions timeout:1 attempts:2\n',
         '/opt/forks': FORKS,
         '/etc/bad.hbs': 'one\n{{#each members}}\n  {{host}\n{{/each}}\n',
-        '/etc/endless.hbs': `${'{{#each @root.members}}'.repeat(30)}x${'{{/each}}'.repeat(30)}`,
+        '/etc/endless.hbs': `${'{{#each @root}}'.repeat(30)}x${'{{/each}}'.repeat(30)}`,
         '/etc/refused.hbs': 'x',
         '/etc/out/good': '',
         '/etc/good.hbs': '{{#each discovery.by}}{{id}} {{address}}:{{port}}\n{{/each}}',

@@ -48,7 +48,7 @@ describeOnHosts('hooks on three hosts', () => {
       daemons: 1,
       units: { 'web.service': sleeping, 'job.service': sleeping },
       files: { '/opt/told': TOLD, '/opt/hangs': HANGS, '/opt/forks': FORKS },
-      sessionTimeout: 2,
+      sessionTimeout: 4,
       settings: HOOKS,
       services: ['{name: web, type: global, discovery: {port: 8080, role: server}}', '{name: job, count: 1}'],
     });

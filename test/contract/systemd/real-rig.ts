@@ -74,9 +74,11 @@ function unitFile(script: UnitScript): string {
 
 function shell(script: UnitScript): string {
   const pause = (ms: number) => `sleep ${ms / 1000}`;
+  // systemd sends SIGTERM to what the unit starts meanwhile, too, as long as it finds any
+  const stopping = `${pause(script.stopMs)} || ${pause(script.stopMs)}`;
   const onStop = {
-    sigterm: `${pause(script.stopMs)}; trap - TERM; kill -TERM $$$$`,
-    'exit-143': `${pause(script.stopMs)}; exit 143`,
+    sigterm: `${stopping}; trap - TERM; kill -TERM $$$$`,
+    'exit-143': `${stopping}; exit 143`,
     'ignores-sigterm': ':',
   }[script.stop];
   const trap = script.stop === 'sigterm' && script.stopMs === 0 ? [] : [`trap "${onStop}" TERM`];

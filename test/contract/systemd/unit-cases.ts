@@ -97,21 +97,21 @@ export function unitCases(rig: () => Rig): void {
   });
 
   it('tells of no end of a unit that systemd starts again by itself, but of its stop', async () => {
-    await rig().define({ 'again.service': { restartMs: 100 } });
-    const [listed] = await watched.systemd.list(['again.service']);
+    await rig().define({ 'always.service': { restartMs: 100 } });
+    const [listed] = await watched.systemd.list(['always.service']);
     expect(listed?.active).toBe('inactive');
-    await watched.systemd.start('again.service', DEADLINE_MS, never);
-    await watched.untilTold('again.service', 'active');
-    const before = watched.told('again.service').length;
+    await watched.systemd.start('always.service', DEADLINE_MS, never);
+    await watched.untilTold('always.service', 'active');
+    const before = watched.told('always.service').length;
     for (const signal of [9, 15]) {
-      await rig().kill('again.service', signal);
-      await watched.untilTold('again.service', 'activating');
-      await watched.untilTold('again.service', 'active');
+      await rig().kill('always.service', signal);
+      await watched.untilTold('always.service', 'activating');
+      await watched.untilTold('always.service', 'active');
     }
-    expect(watched.told('again.service').slice(before)).toEqual(['activating', 'active', 'activating', 'active']);
+    expect(watched.told('always.service').slice(before)).toEqual(['activating', 'active', 'activating', 'active']);
     // its job has ended when its end was told, and not before
-    expect(await watched.systemd.stop('again.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
-    expect(watched.told('again.service').at(-1)).toBe('inactive');
+    expect(await watched.systemd.stop('always.service', DEADLINE_MS, never)).toEqual({ kind: 'done' });
+    expect(watched.told('always.service').at(-1)).toBe('inactive');
   });
 
   it('follows an alias under the name asked for', async () => {
@@ -192,7 +192,7 @@ export function unitCases(rig: () => Rig): void {
   });
 
   it('starts a unit again that is told to start while it stops', async () => {
-    await rig().define({ 'again.service': { stopMs: 300, startMs: 100 } });
+    await rig().define({ 'again.service': { stopMs: 500, startMs: 100 } });
     await watched.systemd.start('again.service', DEADLINE_MS, never);
     const stop = watched.systemd.stop('again.service', DEADLINE_MS, never);
     await watched.untilTold('again.service', 'deactivating');
