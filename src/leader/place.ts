@@ -8,7 +8,8 @@
 import { at } from './place/at.ts';
 import { ExclusiveTemplate } from './place/exclusive.ts';
 import { HostQueue } from './place/host-queue.ts';
-import { type Problem, readProblem, takesNew, type UnitProblem } from './place/problem.ts';
+import { keptFirst } from './place/kept-first.ts';
+import { type Problem, readProblem, takesNew, type UnitProblem, wantedAtMost } from './place/problem.ts';
 import { report } from './place/report.ts';
 import type { Placement, PlacementInput } from './placement.ts';
 
@@ -30,7 +31,7 @@ export function place(input: PlacementInput): Placement {
   const templates = readTemplates(problem, ready, load);
 
   for (const chosen of free) keep(chosen, problem, load);
-  for (const template of templates.values()) template.keep();
+  for (const template of templates.values()) template.keep((unit) => keptFirst(unit, problem.states, load));
   for (const chosen of free) adopt(chosen, load);
   for (const template of templates.values()) template.adopt();
   for (const chosen of free) if (chosen.unit.demand.kind === 'forced') force(chosen, problem, load);
@@ -62,18 +63,6 @@ function addLoad(load: number[], host: number, change: number): void {
   load[host] = at(load, host) + change;
 }
 
-function wantedAtMost(unit: UnitProblem): number {
-  switch (unit.demand.kind) {
-    case 'none':
-      return 0;
-    case 'every-host':
-      return Number.POSITIVE_INFINITY;
-    case 'anywhere':
-    case 'forced':
-      return unit.demand.count;
-  }
-}
-
 function readTemplates(problem: Problem, ready: readonly boolean[], load: number[]): Map<string, ExclusiveTemplate> {
   const members = new Map<string, UnitProblem[]>();
   for (const unit of problem.units) {
@@ -91,22 +80,21 @@ function readTemplates(problem: Problem, ready: readonly boolean[], load: number
   );
 }
 
-/** Keeps the stayers, or, when there are more than wanted, those on the least-loaded hosts; on lost hosts that are held only if need be. */
+/** Keeps the stayers, or, when there are more than wanted, those that come first (see `keptFirst`). */
 function keep(chosen: Chosen, { states }: Problem, load: number[]): void {
   const { stays } = chosen.unit;
-  const wanted = wantedAtMost(chosen.unit);
+  const wanted = wantedAtMost(chosen.unit.demand);
   if (stays.length <= wanted) {
     chosen.hosts = [...stays];
     return;
   }
-  const isHeld = (host: number) => Number(at(states, host) === 'held');
-  const byLoad = leastLoadedFirst(stays, load).sort((a, b) => isHeld(a) - isHeld(b));
-  chosen.hosts = byLoad.slice(0, wanted);
-  for (const host of byLoad.slice(wanted)) addLoad(load, host, -1);
+  const inOrder = keptFirst(chosen.unit, states, load);
+  chosen.hosts = inOrder.slice(0, wanted);
+  for (const host of inOrder.slice(wanted)) addLoad(load, host, -1);
 }
 
 function adopt(chosen: Chosen, load: number[]): void {
-  const missing = wantedAtMost(chosen.unit) - chosen.hosts.length;
+  const missing = wantedAtMost(chosen.unit.demand) - chosen.hosts.length;
   if (missing <= 0 || chosen.unit.running.length === 0) return;
   for (const host of leastLoadedFirst(chosen.unit.running, load).slice(0, missing)) take(chosen, host, load);
 }

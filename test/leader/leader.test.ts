@@ -558,6 +558,28 @@ describe('a desired state that somebody put back', () => {
     expect(units(other)).toEqual(['one.service']);
     expect(log.at('error').join()).toContain(`the desired state of ${holder} is older than what it obeys`);
   });
+
+  it('takes nothing from the host that runs it while its own host has not said yet what it obeys', async () => {
+    await begin(specOf(everywhere, one), 'w1', 'w2');
+    await obey('w1', 'w2');
+    const [holder] = holders('one.service', 'w1', 'w2');
+    const other = holder === 'w1' ? 'w2' : 'w1';
+    const order = holder === undefined ? undefined : desired(holder);
+    const told = desired(other);
+    if (!order || !told) throw new Error('nobody has it');
+    await done(operator.remove(`/observed/${other}`));
+    // with this unit alone it is the less loaded host
+    const alone = order.units.filter(({ unit }) => unit === 'one.service');
+    await put(`/desired/${other}`, encodeDesired({ ...told, units: alone }));
+    const { epoch } = terms.at(-1) ?? { epoch: 0 };
+    terms.at(-1)?.resign('a test');
+    await clock.until('the order to leave it', () => (desired(other)?.epoch ?? 0) > epoch);
+    expect(units(other)).toEqual(['everywhere.service']);
+    expect(desired(order.host)?.units.map(({ unit, withdrawn }) => [unit, withdrawn])).toEqual([
+      ['everywhere.service', undefined],
+      ['one.service', undefined],
+    ]);
+  });
 });
 
 describe('what a leader cannot read', () => {

@@ -24,11 +24,10 @@ export class ExclusiveTemplate {
     this.#matching = new Matching(this.#keys, ready, load);
   }
 
-  /** Keeps what may stay, one per host; what has to give way leaves the load. */
-  keep(): void {
+  /** Keeps what may stay, one per host; what has to give way leaves the load. `inOrder`: what may stay of a unit, the best first. */
+  keep(inOrder: (unit: UnitProblem) => readonly number[]): void {
     this.#keys.forEach((key, number) => {
-      const byLoad = [...key.problem.stays].sort((a, b) => at(this.#load, a) - at(this.#load, b) || a - b);
-      for (const host of byLoad) {
+      for (const host of inOrder(key.problem)) {
         if (key.placed < key.wanted && this.#isFree(host)) this.#matching.assign(number, host);
         else this.#addLoad(host, -1);
       }

@@ -30,6 +30,8 @@ export interface UnitProblem {
   readonly exclusive: boolean;
   /** Hosts of previous instances that may stay. */
   readonly stays: readonly number[];
+  /** Hosts that were seen running it; found out only where there are more `stays` than wanted. */
+  readonly proven: ReadonlySet<number>;
   /** Hosts that may take the unit, run it already, and are not among `stays`. */
   readonly running: readonly number[];
   /** Sorted by host. */
@@ -48,6 +50,7 @@ export interface Problem {
 
 const NOTHING_EXCLUDED: ReadonlyMap<number, ExclusionReason> = new Map();
 const NO_HOSTS: readonly string[] = [];
+const NONE_PROVEN: ReadonlySet<number> = new Set();
 const NO_DEPARTURES: readonly Departure[] = [];
 
 /** Numbers the hosts and sorts out, for each unit, which previous and running instances count. */
@@ -71,9 +74,11 @@ export function readProblem(input: PlacementInput): Problem {
       const excluded = exclusions.get(unit) ?? NOTHING_EXCLUDED;
       const previous = input.previous.get(unit) ?? NO_HOSTS;
       const { stays, departures } = sortPrevious(previous, demand, excluded, numbers, states);
-      const running = mayAdopt(input.running.get(unit) ?? NO_HOSTS, stays, demand, excluded, numbers, states);
+      const seen = input.running.get(unit) ?? NO_HOSTS;
+      const running = mayAdopt(seen, stays, demand, excluded, numbers, states);
+      const proven = stays.length > wantedAtMost(demand) ? numbered(seen, numbers) : NONE_PROVEN;
       const exclusive = service.type === 'multi' && service.exclusive;
-      return { unit, service: service.name, demand, exclusive, stays, running, departures, excluded };
+      return { unit, service: service.name, demand, exclusive, stays, proven, running, departures, excluded };
     })
     .sort((a, b) => compare(a.unit, b.unit));
 
@@ -99,6 +104,23 @@ export function takesNew(state: HostState, demand: Demand, runs: boolean): boole
     case 'held':
       return false;
   }
+}
+
+/** No more instances than this, however many were placed before. */
+export function wantedAtMost(demand: Demand): number {
+  switch (demand.kind) {
+    case 'none':
+      return 0;
+    case 'every-host':
+      return Number.POSITIVE_INFINITY;
+    case 'anywhere':
+    case 'forced':
+      return demand.count;
+  }
+}
+
+function numbered(names: readonly string[], numbers: ReadonlyMap<string, number>): ReadonlySet<number> {
+  return new Set(names.flatMap((name) => numbers.get(name) ?? []));
 }
 
 interface UnitDemand {

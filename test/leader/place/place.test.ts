@@ -110,6 +110,19 @@ describe('a shared service', () => {
     expect(placement.units.get('a.service')?.instances.map(({ host }) => host)).toEqual(['w2', 'w3']);
   });
 
+  test('placed too often keeps what runs, on however loaded a host, before what only an order speaks of', () => {
+    const previous = onHosts({ 'a.service': 'w1 w2', 'b.service': 'w2', 'c.service': 'w2' });
+    const services = [shared('a', 1), shared('b', 1), shared('c', 1)];
+    const running = onHosts({ 'a.service': 'w2' });
+    expect(whys(input(services, hostsOf('w1 w2'), { previous, running }), 'a.service')).toEqual({ w2: 'kept' });
+  });
+
+  test('placed too often that runs nowhere yet is kept where more is known than what is written', () => {
+    const previous = onHosts({ 'a.service': 'w1 w2', 'b.service': 'w2', 'c.service': 'w2' });
+    const services = [shared('a', 1), shared('b', 1), shared('c', 1)];
+    expect(whys(input(services, hostsOf('w1:joining w2'), { previous }), 'a.service')).toEqual({ w2: 'kept' });
+  });
+
   test('on a host that vanished under the brake stays there, and takes no other', () => {
     const previous = onHosts({ 'a.service': 'w1' });
     const placement = place(input([shared('a', 1)], hostsOf('w1:held w2'), { previous }));
@@ -246,6 +259,13 @@ describe('an exclusive template', () => {
     expect(placement.moves.map(({ unit, from, because }) => [unit, from, because.kind])).toEqual([
       ['m@a.service', 'w1', 'surplus'],
     ]);
+  });
+
+  test('placed too often keeps the instance that runs', () => {
+    const previous = onHosts({ 'm@a.service': 'w1 w2', 'b.service': 'w2' });
+    const running = onHosts({ 'm@a.service': 'w2' });
+    const services = [multi('m', { a: 1 }, { exclusive: true }), shared('b', 1)];
+    expect(whys(input(services, hostsOf('w1 w2'), { previous, running }), 'm@a.service')).toEqual({ w2: 'kept' });
   });
 
   test('serves the smaller of two counts first when there is nothing yet', () => {
