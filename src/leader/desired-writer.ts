@@ -60,6 +60,16 @@ export class DesiredWriter {
     this.written.delete(host);
   }
 
+  /** ZooKeeper holds for this host what was written last. Rejects when ZooKeeper does not answer: resign then. */
+  async stands(host: string): Promise<boolean> {
+    const state = this.written.get(host);
+    const node = await this.store.get(desiredPath(host));
+    if (!state || !node) return false;
+    const decoded = decodeDesired(node.data, node.path);
+    // another version of this program may have written the same in another way
+    return decoded.ok && encodeDesired(decoded.value).equals(encodeDesired(state));
+  }
+
   /** Writes these states and removes those of `gone`; answers how many states were written: not those that are too large. Rejects when the fence or ZooKeeper refuses: resign then. */
   async write(states: readonly Desired[], gone: readonly string[], alongside?: Alongside): Promise<number> {
     const steps: Step[] = [];

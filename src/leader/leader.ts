@@ -23,6 +23,7 @@ import type { Move, Placement } from './placement.ts';
 import { Publication, type PublicationMetrics } from './publication.ts';
 import { noteMoves } from './relocation.ts';
 import { differs, renderUnits } from './render.ts';
+import { Rewrites } from './rewrites.ts';
 
 export interface LeaderMetrics extends PublicationMetrics {
   placed(seconds: number): void;
@@ -44,9 +45,6 @@ export interface LeaderOptions {
   readonly onEpochTooLow: (epoch: number) => void;
 }
 
-/** Hosts whose executor refused its desired state get it written anew, at most this often. */
-const REWRITE_EVERY_MS = 1_000;
-
 export class Leader {
   private readonly loop: Loop;
   private readonly view: ClusterView;
@@ -54,7 +52,7 @@ export class Leader {
   private generation = 0;
   private readonly attendance: Attendance;
   private readonly historian: Historian;
-  private readonly rewritten = new Map<string, number>();
+  private readonly rewrites: Rewrites;
   /** The newest placement that changed anything: its reasons are what people are shown. What is unplaced is of now. */
   private placement: Placement | undefined;
   private unsure: ReadonlySet<string> | undefined;
@@ -81,6 +79,7 @@ export class Leader {
     });
     this.view = new ClusterView(store, log, () => this.loop.trigger());
     this.attendance = new Attendance(this.view, options.boundaryMs, term.backSince, log);
+    this.rewrites = new Rewrites(clock, log);
     this.historian = new Historian(term, options);
     this.publication = new Publication(term, options, this.view);
     term.signal.addEventListener('abort', () => void this.close(), { once: true });
@@ -122,6 +121,8 @@ export class Leader {
   private async decide(writer: DesiredWriter): Promise<void> {
     const { clock, log } = this.options;
     if (!this.view.ready || this.term.signal.aborted) return;
+    await this.rewrites.look(writer, this.view.observed.values);
+    if (this.term.signal.aborted) return;
     const record = this.view.spec;
     if (!record) {
       this.sayOnce('no readable spec in ZooKeeper yet: nothing is placed');
@@ -210,7 +211,8 @@ export class Leader {
       // what runs on a host that is new, or back, is told by its first report: an order from before could only stop it
       if (!writer.written.has(host) && !this.view.observed.values.has(host)) continue;
       const units = told.units.get(host) ?? [];
-      if (!differs(writer.written.get(host), units, digest) && !this.mustRewrite(host, now)) continue;
+      const anew = () => this.rewrites.isDue(host, this.view.observed.values.get(host), now);
+      if (!differs(writer.written.get(host), units, digest) && !anew()) continue;
       changed.push({ host, epoch: this.term.epoch, generation, spec: digest, units });
     }
     return changed;
@@ -242,15 +244,6 @@ export class Leader {
       generation: this.generation,
     });
     metrics.moved(moves);
-  }
-
-  private mustRewrite(host: string, now: number): boolean {
-    const observed = this.view.observed.values.get(host);
-    if (observed?.refused === undefined) return false;
-    if (now - (this.rewritten.get(host) ?? Number.NEGATIVE_INFINITY) < REWRITE_EVERY_MS) return false;
-    this.rewritten.set(host, now);
-    this.options.log.warn(`${host} refused its desired state, it is written anew: ${observed.refused}`, { host });
-    return true;
   }
 
   /** An executor obeys no order of ours when it has obeyed a newer one, of a ZooKeeper whose data is lost since, say. */

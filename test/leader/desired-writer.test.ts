@@ -62,6 +62,25 @@ describe('the writer of desired states', () => {
     expect([...writer.written.keys()]).toEqual(['w1']);
   });
 
+  it.each([
+    ['the same', true, encodeDesired(desired('w1'))],
+    [
+      'the same in another notation',
+      true,
+      Buffer.from(JSON.stringify(JSON.parse(String(encodeDesired(desired('w1')))), null, 1)),
+    ],
+    ['other content of the same version', false, encodeDesired(desired('w1', 'other'))],
+    ['an older state', false, encodeDesired({ ...desired('w1'), generation: 0 })],
+    ['nonsense', false, Buffer.from('nonsense')],
+    ['nothing', false, undefined],
+  ])('tells whether a state stands as it wrote it: %s', async (_, stands, data) => {
+    const writer = await open();
+    await done(writer.write([desired('w1')], []));
+    if (data) await done(store.set('/desired/w1', data));
+    else await done(store.remove('/desired/w1'));
+    expect(await done(writer.stands('w1'))).toBe(stands);
+  });
+
   it('begins with what an earlier leader wrote; what nobody can read is reported and can be replaced', async () => {
     await done(store.create('/desired/w1', encodeDesired(desired('w1')), 'persistent'));
     await done(store.create('/desired/w2', Buffer.from('nonsense'), 'persistent'));

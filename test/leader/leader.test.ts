@@ -582,6 +582,40 @@ describe('a desired state that somebody put back', () => {
   });
 });
 
+describe('an order that somebody put back before its host saw the newer one', () => {
+  it('is written anew: the host obeys the old one, and refuses nothing', async () => {
+    await begin(specOf(one), 'w1', 'w2');
+    const [before, versions] = [desired('w2'), ['w1', 'w2'].map(versionOf)];
+    if (!before) throw new Error('no order');
+    await writeSpec(specOf(one, everywhere));
+    await clock.until('the new order', () => units('w2').includes('everywhere.service'));
+    await obey('w1');
+    await put('/desired/w2', encodeDesired(before));
+    await observe(
+      'w2',
+      before.units.map(({ unit }) => seen(unit, 'active')),
+      { epoch: before.epoch, generation: before.generation },
+    );
+    await clock.until('it to be written anew', () => units('w2').includes('everywhere.service'), 20_000);
+    expect(desired('w2')?.generation).toBeGreaterThan(before.generation + 1);
+    expect(['w1', 'w2'].map(versionOf)).toEqual([(versions[0] ?? 0) + 1, (versions[1] ?? 0) + 3]);
+    expect(terms).toHaveLength(1);
+    expect(log.at('error').join()).toContain('the desired state of w2 is not what was written');
+  });
+
+  it('is told from one whose host is slow: that is not written again', async () => {
+    await begin(specOf(one), 'w1', 'w2');
+    await writeSpec(specOf(one, everywhere));
+    await clock.until('the new order', () => units('w2').includes('everywhere.service'));
+    const version = versionOf('w2');
+    await clock.advance(30_000);
+    expect(versionOf('w2')).toBe(version);
+    await obey('w1', 'w2');
+    await clock.until('the rest', () => leader?.assignments?.settled === true);
+    expect(log.at('error')).toEqual([]);
+  });
+});
+
 describe('what a leader cannot read', () => {
   it('is reported and changes nothing: a member', async () => {
     await begin(specOf(everywhere, one), 'w1', 'w2');
