@@ -144,10 +144,7 @@ describeOnHosts('hooks on three hosts', () => {
     const [watcher, leaver] = [host('w1'), host('w2')];
     await watcher.mustSh('touch', '/var/lib/hold-members');
     await leaver.systemctl('stop', DAEMON);
-    const running = async () =>
-      (await watcher.systemctl('list-units', '--all', '--plain', '--no-legend', 'servicewatcher-hook-*')).includes(
-        'activating',
-      );
+    const running = async () => (await watcher.sh('pgrep', '-f', '^/bin/sh /opt/told members')).code === 0;
     await until(running, { ...WAIT, what: 'the hook to run on w1' });
     const { mainPid } = await watcher.unitState(DAEMON);
     await watcher.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON);
@@ -156,24 +153,28 @@ describeOnHosts('hooks on three hosts', () => {
       what: 'a new daemon',
     });
     await leaver.systemctl('start', DAEMON);
-    await untilHeard(
-      'w3',
-      'members',
-      `member-join 1 role=backend labels=${LABELS_OF_W2}; w2 198.18.0.12 backend ${LABELS_OF_W2}`,
-    );
+    const lastOf = (runs: string[], event: string) =>
+      runs.findLastIndex((run) => run.startsWith(event) && run.includes(`; w2 198.18.0.12 backend ${LABELS_OF_W2}`));
+    // on a slow machine the host whose daemon was killed may come back at the same moment, and be told in the same run
+    const isBack = async () => {
+      const runs = await heard('w3', 'members');
+      const left = lastOf(runs, 'member-leave ');
+      if (left >= 0 && lastOf(runs, 'member-join ') > left) return true;
+      throw new Error(runs.join('\n'));
+    };
+    await until(isBack, { ...WAIT, what: 'w3 to be told that w2 is back' });
     // the third host was told who led when it came, and who led in its place when the daemon was killed
     const changes = async () => (await heard('w3', 'leader')).map((run) => run.split('; ')[1]);
     const [before, after] = ['w1 w1 - -', 'w3 w3 frontend role=frontend,zone=a'];
     await untilEqual(changes, [`${before} -`, `${after} w1`], { ...WAIT, what: 'the change of the leader to be told' });
     expect((await cluster.leader()).name).toBe('w3');
     await watcher.mustSh('rm', '/var/lib/hold-members');
-    const about = (runs: string[]) =>
-      runs.filter((run) => run.includes('; w2 ')).map((run) => run.split(' ').slice(0, 2).join(' '));
+    const about = (runs: string[]) => runs.filter((run) => run.includes('; w2 ')).map((run) => run.split(' ')[0]);
     // at least once: the run that was under way may have come to its end before the new daemon repeated it
     await until(
       async () => {
         const seen = about(await heard('w1', 'members')).join(', ');
-        if (/^member-join 1(, member-leave 1){1,2}, member-join 1$/.test(seen)) return true;
+        if (/^member-join(, member-leave){1,2}, member-join$/.test(seen)) return true;
         throw new Error(seen);
       },
       { ...WAIT, what: 'both to be told' },
