@@ -3,7 +3,6 @@
  * counted in the same transaction that ends the turn and checks that the server is still registered, so that clients that
  * choose at the same moment are spread as evenly as clients that come one after the other.
  */
-
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { removeIfThere } from '../shared/remove-if-there.ts';

@@ -1,4 +1,5 @@
 /** `Systemd` over D-Bus. */
+import { isDown } from '../../shared/active-state.ts';
 import { type Clock, delay } from '../../shared/clock.ts';
 import { messageOf, stackOf } from '../../shared/error-text.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -17,7 +18,7 @@ import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
 import { decodeJobRemoved, decodeListed, decodePath, exitCode, milliseconds, number, text } from './decode.ts';
-import { mayBeNoEnd, UnitEnds } from './ends.ts';
+import { UnitEnds } from './ends.ts';
 import { guardUnit } from './guard.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
@@ -269,13 +270,13 @@ class SystemdOverDBus implements Systemd {
         this.#tell('onUnit', () => this.#options.events.onUnit(name, change.active, change.sub));
       }
     };
-    if (mayBeNoEnd(change) && change.listed) this.#ends.hold(unit, tell);
+    if (isDown(change.active) && change.listed) this.#ends.hold(unit, tell);
     else this.#ends.overtake(unit, tell);
   }
 
   async #isDown(unit: string): Promise<boolean> {
-    const [state] = decodeListed(await this.#manager('ListUnitsByNames', 'as', [[checked(unit)]]));
-    return state === undefined || mayBeNoEnd(state);
+    const [state] = await this.list([unit]);
+    return state === undefined || isDown(state.active);
   }
 
   #tell(event: keyof SystemdEvents, handler: () => void): void {

@@ -4,7 +4,6 @@
  * its src/core/service.c; bus_unit_send_pending_change_signal sends the first one, so that all can be followed). Nobody may
  * act between the two: the end is told when systemd, asked anew, says the same. What is told of a unit keeps its order.
  */
-import type { UnitChange } from './unit-changes.ts';
 
 interface Held {
   /** What systemd told of the unit afterwards: it waits. */
@@ -52,9 +51,4 @@ export class UnitEnds {
   forget(): void {
     this.#held.clear();
   }
-}
-
-/** The state may be the first of two, as told above. */
-export function mayBeNoEnd({ active }: Pick<UnitChange, 'active'>): boolean {
-  return active === 'failed' || active === 'inactive';
 }
