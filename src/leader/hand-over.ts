@@ -54,7 +54,7 @@ export function handOver(input: HandOverInput): HandOver {
   for (const [unit, instances] of gather(input, views)) {
     const waiting = [...instances.written].filter(
       ([host, entry]) =>
-        !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, unit, input, views),
+        !instances.wanted.has(host) && inOrder(host, entry, instances, views) && holds(host, instances, input, views),
     );
     for (const [host, entry] of waiting) {
       const units = [...(told.get(host) ?? []), { ...entry, withdrawn: true }];
@@ -63,16 +63,17 @@ export function handOver(input: HandOverInput): HandOver {
         units.sort((a, b) => compare(a.unit, b.unit)),
       );
     }
-    const from = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
-    const fresh = freshHosts(instances, input);
-    for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {
+    const others = [...waiting.map(([host]) => host), ...strays(instances, input.unsure)].sort(compare);
+    const mayHave = (host: string) => mayRun(host, instances, input, views);
+    for (const to of heldBack(instances, others.length, mayHave)) {
       // one that was told to have it may be about to start it
-      const held = (entry: DesiredUnit) => (instances.written.has(to) ? [{ ...entry, withdrawn: true }] : []);
+      const held = (entry: DesiredUnit) =>
+        instances.written.has(to) && mayHave(to) ? [{ ...entry, withdrawn: true }] : [];
       told.set(
         to,
         (told.get(to) ?? []).flatMap((entry) => (entry.unit === unit ? held(entry) : [entry])),
       );
-      pending.push({ unit, to, from });
+      pending.push({ unit, to, from: others });
     }
   }
   pending.sort((a, b) => compare(a.unit, b.unit) || compare(a.to, b.to));
@@ -135,32 +136,47 @@ function mayRunOnceOnly({ wanted }: Instances): boolean {
 /** Until a host has said that it obeys an order without the unit, and that the unit is down, it has the unit. */
 function holds(
   host: string,
-  unit: string,
+  instances: Instances,
   { written, observed }: HandOverInput,
   views: ReadonlyMap<string, HostView>,
 ): boolean {
   const order = written.get(host);
   const report = observed.get(host);
-  if (!order || !report) return true;
-  if (report.units.some((seen) => seen.unit === unit && isUp(seen))) return true;
+  if (!order || !report || instances.up.has(host)) return true;
   if (report.leaving && views.get(host)?.state === 'leaving') return false;
-  const withdrawn = order.units.some((entry) => entry.unit === unit && entry.withdrawn);
   const obeyed = compareVersions(report, order) === 0 && report.refused === undefined;
-  return !withdrawn || !obeyed;
+  return instances.written.get(host)?.withdrawn !== true || !obeyed;
+}
+
+/** A process of it may be there, or appear by an order that the host may obey. Never too few hosts, at times too many. */
+function mayRun(
+  host: string,
+  instances: Instances,
+  input: HandOverInput,
+  views: ReadonlyMap<string, HostView>,
+): boolean {
+  if (instances.written.has(host)) return holds(host, instances, input, views);
+  return instances.up.has(host) || (mayRunOnceOnly(instances) && input.unsure.has(host));
 }
 
 /**
- * Hosts that shall have it and are not told so yet; first those that run it already, or may: they must not be one too many.
- * Where more are told so than shall be, as somebody wrote what no leader has, those that do not obey it count as not told,
- * and those that have been told meanwhile to wait, however well they obey.
+ * Hosts that shall have it and are not told so now. Told are those that were told before, and of the others so many that all
+ * on which it may run are no more than shall have it: those first on which it may run already. Where it may run on more
+ * than that, as somebody wrote what no leader has, nobody begins, whatever is in doubt, and who was told and does not run
+ * it has to wait, too. `others`: on how many hosts it may run that shall not have it.
  */
-function freshHosts(instances: Instances, input: HandOverInput): string[] {
+function heldBack(instances: Instances, others: number, mayHave: (host: string) => boolean): readonly string[] {
   const { wanted, written, up } = instances;
-  const rank = (host: string) => (up.has(host) || input.unsure.has(host) ? 0 : 1);
-  const tooMany = written.size > wanted.size && mayRunOnceOnly(instances);
-  const waits = (host: string) => written.get(host)?.withdrawn === true || !obeys(host, input);
-  const isFresh = (host: string) => !written.has(host) || (tooMany && !up.has(host) && waits(host));
-  return [...wanted.keys()].filter(isFresh).sort((a, b) => rank(a) - rank(b) || compare(a, b));
+  const once = mayRunOnceOnly(instances);
+  const tooMany = once && [...written.keys()].filter(mayHave).length > wanted.size;
+  const stays = (host: string) => {
+    const entry = written.get(host);
+    if (!entry) return false;
+    return entry.withdrawn ? !once && up.has(host) : !tooMany || up.has(host);
+  };
+  const rest = [...wanted.keys()].filter((host) => !stays(host)).sort(compare);
+  const absent = rest.filter((host) => !mayHave(host));
+  return absent.length < others ? rest : absent.slice(absent.length - others);
 }
 
 /** It has said that it obeys what is written for it. */

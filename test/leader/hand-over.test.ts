@@ -103,14 +103,19 @@ describe('a unit with isolation: stop that moves', () => {
     const told = { written: [entry('a')], obeys: 3 };
     expect(move({}, told)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
     expect(move({}, { ...told, up: { a: 'active' } })).toEqual(['w1: -a', 'w2: a']);
-    expect(move({}, { ...told, obeys: WRITTEN })).toEqual(['w1: -a', 'w2: a']);
+    expect(move({}, { ...told, obeys: WRITTEN })).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
     expect(move({ written: [withdrawn('a')], up: {} }, told)).toEqual(HANDED_OVER);
   });
 
   it('keeps a host waiting that was told to wait while it still runs elsewhere, however well that host obeys', () => {
     const waiting = { written: [withdrawn('a')], obeys: WRITTEN };
-    expect(move({}, waiting)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
-    expect(move({ written: [withdrawn('a')] }, waiting)).toEqual(['w1: -a', 'w2: -a', 'w2 gets a after w1']);
+    expect(move({}, waiting)).toEqual(WAITING);
+    expect(move({ written: [withdrawn('a')] }, waiting)).toEqual(WAITING);
+    expect(move({ written: [withdrawn('a')] }, { ...waiting, obeys: 3 })).toEqual([
+      'w1: -a',
+      'w2: -a',
+      'w2 gets a after w1',
+    ]);
     expect(move({ written: [withdrawn('a')], up: {} }, waiting)).toEqual(HANDED_OVER);
   });
 
@@ -301,7 +306,7 @@ describe('what a host obeys', () => {
 
 const HOSTS = ['w1', 'w2', 'w3', 'w4'];
 
-describe('a unit with isolation: stop that more hosts are told to have than shall', () => {
+describe('a unit with isolation: stop that may run on more hosts than shall have it', () => {
   const anAt: fc.Arbitrary<At & { readonly wanted: readonly DesiredUnit[] }> = fc.record({
     wanted: fc.constantFrom([], [entry('a')]),
     written: fc.constantFrom([], [entry('a')], [withdrawn('a')]),
@@ -324,7 +329,6 @@ describe('a unit with isolation: stop that more hosts are told to have than shal
       fc.property(someHosts, (hosts) => {
         const all = Object.entries(hosts);
         const wanted = all.filter(([, at]) => has(at.wanted));
-        fc.pre(all.filter(([, at]) => has(at.written)).length > wanted.length);
         const others = all.filter(([, at]) => !has(at.wanted));
         const surplus = others.filter(([, at]) => (has(at.written) ? !hasStopped(at) : at.up?.a !== undefined));
         const { units } = decide(hosts);
@@ -637,15 +641,16 @@ describe('whatever is placed where, and whenever hosts obey and report', () => {
     );
   });
 
-  it('a leader that looks again, or the next one, writes nothing new, or once more at most', () => {
+  it('a leader that looks again, or the next one, writes nothing new', () => {
     fc.assert(
       fc.property(someSteps, anOrder, (steps, order) => {
         const world = new World();
         for (const step of steps) world.take(step);
         world.lead(order, COUNTS);
-        // who counts as told may have changed by what was written just now
-        world.lead(order, COUNTS);
         const before = new Map(world.written);
+        world.lead(order, COUNTS);
+        expect(world.written).toEqual(before);
+        world.take({ kind: 'succeed', spoilt: [] });
         world.lead(order, COUNTS);
         expect(world.written).toEqual(before);
       }),

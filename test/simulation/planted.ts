@@ -50,8 +50,8 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     what: 'the new host starts without waiting for the old one to stop',
     file: 'leader/hand-over.ts',
-    find: 'for (const to of fresh.slice(Math.max(0, fresh.length - from.length))) {',
-    replace: 'for (const to of fresh.slice(fresh.length)) {',
+    find: 'return absent.length < others ? rest : absent.slice(absent.length - others);',
+    replace: 'return [];',
     violates: ['INV-ONCE', 'INV-PLACEMENT'],
   },
   {
