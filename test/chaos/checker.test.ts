@@ -13,6 +13,8 @@ const MESSAGE_IDS = {
   stopping: 'de5b426a63be47a7b6ac3eaac82e2f6f',
   exited: '98e322203f7a4ed290d09fe03c09fe15',
   succeeded: '7ad2d189f7e94e70a38c781354912448',
+  failed: 'd9b373ed55a64feb8242e02dbe79a49c',
+  restarting: '5eb03494b6584870a536b337290809b3',
 };
 
 /** What journalctl prints for one entry that was said at `seconds`, and received a little later. */
@@ -205,6 +207,68 @@ describe('a healthy unit', () => {
       fault('server-freeze', 5, 9, { servers: ['zk1'] }),
     ];
     expect(violations({ entries: stopped('single', 8), faults: both })).toEqual([]);
+  });
+});
+
+describe('a unit that systemd starts again by itself', () => {
+  const killed = fault('unit-killed', 5, 5.2, { hosts: ['w1'], unit: 'restarting.service' });
+  const begins = unit(1, 'restarting', 'started');
+  const dies = [unit(5.01, 'restarting', 'exited'), unit(5.02, 'restarting', 'failed')];
+  const returns = [unit(5.12, 'restarting', 'restarting'), unit(5.13, 'restarting', 'started', 'b')];
+  const elsewhere = host(
+    'w2',
+    daemon(5.3, 'starting restarting.service: it is placed here'),
+    unit(5.31, 'restarting', 'started'),
+  );
+
+  it('returns after it was killed, and that is no needless restart', () => {
+    expect(violations({ entries: host('w1', begins, ...dies, ...returns), faults: [killed] })).toEqual([]);
+    expect(violations({ entries: host('w1', begins, ...dies, ...returns) })).toEqual([
+      'needless-restart 5.01 w1: restarting.service on w1: exited restarting (its daemon said nothing about it)',
+    ]);
+  });
+
+  it('was moved when it began elsewhere, and was stopped where it had returned', () => {
+    const stopped = [
+      daemon(5.4, 'stopping restarting.service: it is not placed here any more'),
+      unit(5.41, 'restarting', 'stopping', 'b'),
+    ];
+    const entries = [...host('w1', begins, ...dies, ...returns, ...stopped), ...elsewhere];
+    expect(violations({ entries, faults: [killed] })).toEqual([
+      'not-left-to-systemd 5.3 w2: restarting.service was killed on w1, and the daemon of w2: starting restarting.service: it is placed here',
+      'not-left-to-systemd 5.4 w1: restarting.service was killed on w1, and the daemon of w1: stopping restarting.service: it is not placed here any more',
+      'needless-restart 5.41 w1: restarting.service on w1: stopping restarting (its daemon: stopping restarting.service: it is not placed here any more)',
+    ]);
+  });
+
+  it('was kept from its return when systemd did not start it again', () => {
+    expect(violations({ entries: host('w1', begins, ...dies), faults: [killed] })).toEqual([
+      'not-left-to-systemd 5.01 w1: restarting.service on w1: exited restarting, and systemd did not start it again',
+    ]);
+  });
+
+  it('was not left alone when its daemon started it, though it is where it was', () => {
+    const started = daemon(5.05, 'starting restarting.service: it is placed here');
+    expect(violations({ entries: host('w1', begins, ...dies, started, ...returns), faults: [killed] })).toEqual([
+      'not-left-to-systemd 5.05 w1: restarting.service was killed on w1, and the daemon of w1: starting restarting.service: it is placed here',
+    ]);
+  });
+
+  it('may begin elsewhere in place of an instance whose host was lost, but not in place of the one that was killed', () => {
+    const w1 = host('w1', begins, ...dies, ...returns);
+    const lost = fault('host-power', 4.9, 9, { hosts: ['w3'], offAt: 4.95 * S });
+    expect(violations({ entries: [...w1, ...elsewhere], faults: [killed, lost] })).toEqual([]);
+    const noLoss = fault('daemon-restart', 4.9, 5.3, { hosts: ['w3'] });
+    expect(violations({ entries: [...w1, ...elsewhere], faults: [killed, noLoss] })).toHaveLength(1);
+    const own = daemon(5.05, 'starting restarting.service: it is placed here');
+    expect(violations({ entries: [...w1, ...host('w1', own)], faults: [killed, lost] })).toHaveLength(1);
+  });
+
+  it('may not be stopped for having been killed', () => {
+    const entries = host('w1', begins, unit(5.01, 'restarting', 'stopping'), unit(5.02, 'restarting', 'restarting'));
+    expect(violations({ entries, faults: [killed] })).toEqual([
+      'needless-restart 5.01 w1: restarting.service on w1: stopping restarting (its daemon said nothing about it)',
+    ]);
   });
 });
 

@@ -5,6 +5,7 @@ import type { JournalEntry } from './journal.ts';
 import { overlapsOfProcesses, overlapsOfRuns } from './once.ts';
 import type { ProcessLine } from './processes.ts';
 import { endedDaemons, loggedBugs, needlessRestarts, touchedStrangers } from './restarts.ts';
+import { notLeftToSystemd } from './returns.ts';
 import { runsOf } from './runs.ts';
 import type { Violation } from './violation.ts';
 
@@ -25,6 +26,7 @@ export function check({ entries, processes, faults, looks }: Evidence): Violatio
     ...overlapsOfProcesses(processes),
     ...overlapsOfRuns(runs, faults),
     ...needlessRestarts(runs, faults, entries),
+    ...notLeftToSystemd(runs, faults, entries),
     ...touchedStrangers(runs, faults),
     ...countViolations(looks),
     ...endedDaemons(runs, faults),

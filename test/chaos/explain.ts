@@ -28,8 +28,11 @@ export function isDuring(fault: FaultRecord, at: number): boolean {
   return fault.beganAt <= at && at <= over + AFTERMATH_MS;
 }
 
+/** The end of a run, or one that might have been. */
+export type Ending = Pick<Run, 'unit' | 'host' | 'endsAt' | 'endedBy'>;
+
 /** The faults that explain that the run ended when it did; each of them explains one end of a unit on a host. */
-export function explanations(run: Run, faults: readonly FaultRecord[]): FaultRecord[] {
+export function explanations(run: Ending, faults: readonly FaultRecord[]): FaultRecord[] {
   const { endsAt } = run;
   if (endsAt === undefined) return [];
   const during = faults.filter((fault) => isDuring(fault, endsAt));
@@ -38,7 +41,7 @@ export function explanations(run: Run, faults: readonly FaultRecord[]): FaultRec
   return during.filter((fault) => struck(fault, run) || silenced(fault, during, run.host, declared.class));
 }
 
-function struck(fault: FaultRecord, run: Run): boolean {
+function struck(fault: FaultRecord, run: Ending): boolean {
   const there = fault.hosts.includes(run.host);
   switch (fault.kind) {
     case 'host-power':
@@ -47,6 +50,8 @@ function struck(fault: FaultRecord, run: Run): boolean {
       return there;
     case 'reload-changed':
       return fault.unit === run.unit;
+    case 'unit-killed':
+      return there && fault.unit === run.unit && run.endedBy !== 'stopping';
     default:
       return FAULTS[fault.kind].target === 'unit' && there && fault.unit === run.unit;
   }

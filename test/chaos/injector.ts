@@ -5,11 +5,22 @@ import type { ZooKeeperNode } from '../harness/zookeeper-node.ts';
 import { type ChaosCluster, resetFailed } from './cluster.ts';
 import { FAULTS, type FaultKind, type PlannedFault, type Target } from './faults.ts';
 import { DAEMON } from './journal.ts';
-import { CHANGED_UNIT, FLAGS } from './world.ts';
+import {
+  boot,
+  type Effect,
+  fail,
+  lowerFlags,
+  raiseFlag,
+  replaceFiles,
+  signalDaemon,
+  stopByHand,
+  systemctl,
+  untilOtherDaemon,
+  untilReturned,
+  WAIT,
+} from './steps.ts';
+import { CHANGED_UNIT } from './world.ts';
 
-/** Longest for a daemon to be ready again: it may have to wait for a quorum. */
-const READY_MS = 60_000;
-const WAIT = { deadlineMs: READY_MS, everyMs: 50 };
 /** Fills the state directory's disk. */
 const FILL = '/var/lib/servicewatcher/fill';
 /** How many of the hosts where it runs `unit-fails-on-hosts` strikes at most, so that others are left. */
@@ -21,14 +32,6 @@ export interface Struck {
   readonly servers: readonly ZooKeeperNode[];
   /** With its ending. */
   readonly unit?: string;
-}
-
-/** A fault that is under way. */
-export interface Effect {
-  /** When the last process of a host that was switched off was gone, ms of CLOCK_MONOTONIC. */
-  readonly offAt?: number;
-  /** Undoes it; resolves when what was struck is up again, as far as it comes up by itself. */
-  undo(): Promise<void>;
 }
 
 /** Chooses what a fault strikes; hosts in `taken` are spared. Undefined: there is no such thing at this moment. */
@@ -213,6 +216,11 @@ const handlers: Readonly<Record<FaultKind, Handler>> = {
     await systemctl(host, 'kill', '--signal=USR1', '--kill-who=main', unit);
     return { undo: async () => {} };
   }),
+  'unit-killed': onUnit(async (host, unit) => {
+    const { mainPid } = await host.unitState(unit);
+    await systemctl(host, 'kill', '--signal=KILL', '--kill-who=main', unit);
+    return { undo: () => untilReturned(host, unit, mainPid) };
+  }),
   'unit-hangs-at-stop': onUnit(stopByHand),
   'unit-hangs-at-start': async ({ hosts, unit }, cluster) => {
     if (unit === undefined) throw new Error('no unit was chosen');
@@ -233,61 +241,6 @@ const handlers: Readonly<Record<FaultKind, Handler>> = {
     return { undo: async () => {} };
   }),
 };
-
-/** Resolves when the host is up and its daemon is ready, or once it has been up for so long that it never will be. */
-async function boot(host: Host): Promise<void> {
-  await host.start();
-  const ready = async () => (await host.unitState(DAEMON)).active === 'active';
-  await until(ready, { ...WAIT, what: `the daemon of ${host.name} to be ready` });
-}
-
-async function untilOtherDaemon(host: Host, before: number): Promise<void> {
-  const other = async () => {
-    const { active, mainPid } = await host.unitState(DAEMON);
-    return active === 'active' && mainPid !== before;
-  };
-  await until(other, { ...WAIT, what: `a new daemon on ${host.name}` });
-}
-
-async function replaceFiles(cluster: ChaosCluster, host: Host, changed: boolean): Promise<void> {
-  await cluster.writeFiles(changed);
-  const replaced = async () => {
-    await systemctl(host, 'reload', DAEMON);
-    const status = JSON.parse((await cluster.lab.http(host, '/status')).body);
-    return status.spec.file === status.spec.cluster && status.spec.file;
-  };
-  await until(replaced, { ...WAIT, everyMs: 500, what: `the file of ${host.name} to be the cluster's` });
-}
-
-async function stopByHand(host: Host, unit: string): Promise<Effect> {
-  await systemctl(host, 'stop', unit);
-  // one that had to be killed in the end counts as failed: it was not ServiceWatcher that stopped it
-  return { undo: () => resetFailed(host, unit) };
-}
-
-async function fail(host: Host, unit: string): Promise<void> {
-  await systemctl(host, 'kill', '--signal=KILL', unit);
-}
-
-async function raiseFlag(host: Host, unit: string): Promise<void> {
-  await host.mustSh('sh', '-c', `mkdir -p ${FLAGS} && touch ${FLAGS}/${unit}`);
-}
-
-/** Hosts that were, or are being, switched off have no flag any more. */
-async function lowerFlags(flagged: readonly Host[], failed: readonly Host[], unit: string): Promise<void> {
-  const on = flagged.filter((host) => host.running);
-  await Promise.allSettled(on.map((host) => host.mustSh('rm', '-f', `${FLAGS}/${unit}`)));
-  await Promise.all(failed.map((host) => resetFailed(host, unit)));
-}
-
-async function signalDaemon(host: Host, signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
-  await systemctl(host, 'kill', `--signal=${signal}`, '--kill-who=main', DAEMON);
-}
-
-async function systemctl(host: Host, ...args: string[]): Promise<void> {
-  const { code, stderr } = await host.run(['systemctl', ...args], { deadlineMs: READY_MS });
-  if (code !== 0) throw new Error(`systemctl ${args.join(' ')} on ${host.name}: exit ${code} ${stderr.trim()}`);
-}
 
 function at<T>(items: readonly T[], rank: number): T | undefined {
   return items[Math.floor(rank * items.length)];

@@ -1,6 +1,9 @@
 /** systemd's journal, as far as it tells of units and of the daemon. Pure: `journalctl -o json` in, entries out. */
 
-/** What happened to a unit. `exited`: its main process ended; `succeeded`, `failed`: nothing of it runs any more. */
+/**
+ * What happened to a unit. `exited`: its main process ended; `succeeded`, `failed`: nothing of it runs any more;
+ * `restarting`: systemd begins to start it again by itself.
+ */
 export type UnitChange =
   | 'starting'
   | 'started'
@@ -9,7 +12,8 @@ export type UnitChange =
   | 'stopped'
   | 'exited'
   | 'succeeded'
-  | 'failed';
+  | 'failed'
+  | 'restarting';
 
 interface EntryBase {
   readonly host: string;
@@ -64,6 +68,7 @@ const CHANGES: Readonly<Record<string, UnitChange>> = {
   '98e322203f7a4ed290d09fe03c09fe15': 'exited',
   '7ad2d189f7e94e70a38c781354912448': 'succeeded',
   d9b373ed55a64feb8242e02dbe79a49c: 'failed',
+  '5eb03494b6584870a536b337290809b3': 'restarting',
 };
 
 /** Reads one host's journal, one JSON object a line. Throws on what journalctl does not write. */

@@ -16,6 +16,8 @@ export interface Run {
   readonly endedBy?: UnitChange;
   /** systemd said that nothing of it runs any more. */
   readonly goneAt?: number;
+  /** systemd began to start it again by itself: `Restart=`. */
+  readonly restartsAt?: number;
   /** systemd's words, of the end. */
   readonly message?: string;
 }
@@ -45,6 +47,8 @@ function after(run: Run, { change, at, message }: UnitEntry): Run {
     case 'stopping':
     case 'exited':
       return ended(run, change, at, message);
+    case 'restarting':
+      return { ...run, restartsAt: at };
     case 'stopped':
     case 'succeeded':
     case 'failed':

@@ -22,16 +22,16 @@ describe('the schedule', () => {
     );
   });
 
-  it('of seed 1 has always begun like this', () => {
+  it('of seed 1 begins like this for as long as the kinds stay the same', () => {
     expect(
       rounds(1, 3).map(({ faults }) => faults.map(({ kind, lastsMs }) => `${kind} ${lastsMs}`)),
     ).toMatchInlineSnapshot(`
       [
         [
-          "host-power 2139",
+          "host-power 6628",
         ],
         [
-          "server-freeze 8028",
+          "server-stop 919",
           "unit-started-by-hand 0",
         ],
         [

@@ -5,6 +5,8 @@ export type ViolationKind =
   | 'two-at-once'
   /** A healthy unit was stopped or restarted, and no fault explains it. */
   | 'needless-restart'
+  /** A unit that systemd starts again by itself was stopped, started or moved all the same. */
+  | 'not-left-to-systemd'
   /** A unit that the configuration does not name was touched. */
   | 'stranger-touched'
   /** More instances than the count, in a cluster that called itself settled. */

@@ -35,6 +35,7 @@ export const DECLARED: readonly DeclaredUnit[] = [
   { unit: 'lingering.service', class: 'some', count: 2 },
   { unit: 'flaky.service', class: 'some', count: 2 },
   { unit: 'slow.service', class: 'some', count: 1 },
+  { unit: 'restarting.service', class: 'some', count: 2 },
   { unit: 'single.service', class: 'once', count: 1 },
   { unit: 'stubborn.service', class: 'once', count: 1 },
 ];
@@ -63,6 +64,7 @@ services:
   - {name: lingering, count: 2}
   - {name: flaky, count: 2}
   - {name: slow, count: 1}
+  - {name: restarting, count: 2}
   - {name: single, count: 1, isolation: stop}
   - {name: stubborn, count: 1, isolation: stop}
 `;
@@ -124,6 +126,7 @@ export const HOST_FILES: readonly { readonly path: string; readonly text: string
     'slow.service': unitFile(
       `ExecStartPre=sh -c 'while test -e ${FLAGS}/slow.service; do sleep 0.1; done'\n${plain()}`,
     ),
+    'restarting.service': unitFile(`Restart=always\nRestartSec=100ms\n${plain()}`),
     'single.service': unitFile(`TimeoutStopSec=1\n${plain('once')}`),
     'stubborn.service': unitFile(`TimeoutStopSec=1\n${plain('once', 'stubborn')}`),
     'stranger.service': `${unitFile(plain())}[Install]\nWantedBy=multi-user.target\n`,
