@@ -3,11 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { check } from '../chaos/checker.ts';
 import { ChaosCluster } from '../chaos/cluster.ts';
 import { unsettled } from '../chaos/counts.ts';
+import type { FaultRecord } from '../chaos/faults.ts';
 import { DAEMON, type JournalEntry } from '../chaos/journal.ts';
 import { readProcesses } from '../chaos/processes.ts';
 import { runChaos } from '../chaos/run.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
-import { untilEqual } from '../harness/until.ts';
+import { monotonicNow, until, untilEqual } from '../harness/until.ts';
 import { DEADLINE_MS } from './cluster.ts';
 
 /** `npm run chaos -- --seed 34 --hosts 3 --servers 3` makes the same faults. */
@@ -26,6 +27,8 @@ describeOnHosts('chaos', () => {
 
   describe('that nobody owns up to', () => {
     let cluster: ChaosCluster;
+    /** Of the journals, each once. */
+    const entries: JournalEntry[] = [];
     beforeAll(async () => {
       cluster = await ChaosCluster.start({ hosts: 2, servers: 1 });
       await untilSettled();
@@ -41,7 +44,6 @@ describeOnHosts('chaos', () => {
     it('is found in the journals, each kind by its name', async () => {
       const [host] = cluster.lab.hosts;
       if (host === undefined) throw new Error('no host');
-      const entries: JournalEntry[] = [];
       const evidence = async () => {
         entries.push(...(await cluster.journals()));
         const processes = readProcesses(await cluster.processes());
@@ -72,6 +74,51 @@ describeOnHosts('chaos', () => {
         deadlineMs: DEADLINE_MS,
         what: 'the kinds of what was found',
       });
+    });
+
+    it('is none when systemd starts a killed unit again by itself, and one when the unit is stopped before', async () => {
+      await untilSettled();
+      const unit = 'restarting.service';
+      const [where] = await cluster.runsOn(unit);
+      const host = cluster.lab.hosts.find(({ name }) => name === where);
+      if (host === undefined) throw new Error(`${unit} runs nowhere`);
+      const kill = `systemctl kill --signal=KILL --kill-who=main ${unit}`;
+      const struck = async (command: string): Promise<FaultRecord> => {
+        const beganAt = monotonicNow();
+        await host.mustSh('sh', '-c', command);
+        const endedAt = monotonicNow();
+        return {
+          kind: 'unit-killed',
+          round: 1,
+          hosts: [host.name],
+          servers: [],
+          unit,
+          beganAt,
+          endedAt,
+          noQuorumMs: 0,
+        };
+      };
+      const found = async (fault: FaultRecord) => {
+        entries.push(...(await cluster.journals()));
+        const violations = check({ entries, processes: [], faults: [fault], looks: [] });
+        return violations.filter(({ at }) => at >= fault.beganAt).map(({ kind }) => kind);
+      };
+
+      const left = await struck(kill);
+      const hasReturned = async () => {
+        await found(left);
+        const starts = entries.filter(
+          (entry) => entry.kind === 'unit' && entry.change === 'started' && entry.unit === unit,
+        );
+        return starts.some(({ at }) => at > left.beganAt);
+      };
+      await until(hasReturned, { deadlineMs: DEADLINE_MS, what: `${unit} to return` });
+      await untilSettled();
+      expect(await found(left)).toEqual([]);
+
+      const stopped = await struck(`${kill}; systemctl stop ${unit}`);
+      const isTold = async () => (await found(stopped)).includes('not-left-to-systemd');
+      await until(isTold, { deadlineMs: DEADLINE_MS, what: 'the stop to be found' });
     });
   });
 });
