@@ -107,15 +107,6 @@ describeOnHosts('hooks on three hosts', () => {
     expect(await heard('w3', 'backends')).toEqual([backend]);
   });
 
-  it('run as units of their own, within limits of processes and memory', async () => {
-    const limits = async () => {
-      const text = await host('w3').systemctl('show', 'servicewatcher-hook-*', '--property=TasksMax,MemoryMax');
-      return text.includes('=') ? new Set(text.trim().split(/\n+/)) : undefined;
-    };
-    const found = await until(limits, { ...WAIT, what: 'a hook to run' });
-    expect(found).toEqual(new Set(['MemoryMax=536870912', 'TasksMax=128']));
-  });
-
   it('are told that a unit failed, where it moved and that it runs there, in this order, wherever they are', async () => {
     // a host that joined a moment ago takes nothing new yet: the unit would go nowhere, and then be placed
     await cluster.untilSettled();
@@ -140,12 +131,14 @@ describeOnHosts('hooks on three hosts', () => {
     expect((await heard('w3', 'job')).slice(-3)).toEqual(runs);
   });
 
-  it('are told what was under way when their daemon was killed, and what happened afterwards, in order', async () => {
+  it('run as units of their own, within limits, and are told what was under way when their daemon was killed, and what happened afterwards, in order', async () => {
     const [watcher, leaver] = [host('w1'), host('w2')];
     await watcher.mustSh('touch', '/var/lib/hold-members');
     await leaver.systemctl('stop', DAEMON);
     const running = async () => (await watcher.sh('pgrep', '-f', '^/bin/sh /opt/told members')).code === 0;
     await until(running, { ...WAIT, what: 'the hook to run on w1' });
+    const limits = await watcher.systemctl('show', 'servicewatcher-hook-*', '--property=TasksMax,MemoryMax');
+    expect(new Set(limits.trim().split(/\n+/))).toEqual(new Set(['MemoryMax=536870912', 'TasksMax=128']));
     const { mainPid } = await watcher.unitState(DAEMON);
     await watcher.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON);
     await until(async () => ![0, mainPid].includes((await watcher.unitState(DAEMON)).mainPid), {
