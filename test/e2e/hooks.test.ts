@@ -107,7 +107,7 @@ describeOnHosts('hooks on three hosts', () => {
     expect(await heard('w3', 'backends')).toEqual([backend]);
   });
 
-  it('are told that a unit failed, where it moved and that it runs there, in this order, wherever they are', async () => {
+  it('are told that a unit failed, where it moved and then that it runs there, wherever they are', async () => {
     // a host that joined a moment ago takes nothing new yet: the unit would go nowhere, and then be placed
     await cluster.untilSettled();
     const [from = ''] = await cluster.runsOn('job.service');
@@ -116,19 +116,31 @@ describeOnHosts('hooks on three hosts', () => {
       ...WAIT,
       what: 'job.service to run elsewhere',
     });
-    for (const on of ['w1', 'w2', 'w3'])
-      await until(
-        async () => (await heard(on, 'job')).some((run) => run.startsWith('unit-started') && run.includes(`; ${to} `)),
-        {
-          ...WAIT,
-          what: `the start to be told on ${on}`,
+    const expected = [
+      new RegExp(`^unit-failed .*; ${from} \\S+ \\S+ \\S+ job.service job systemd reports it failed`),
+      new RegExp(`^unit-moved .*; ${to} \\S+ \\S+ \\S+ job.service job ${from} ${to} failed there$`),
+      new RegExp(`^unit-started .*; ${to} `),
+    ] as const;
+    for (const on of ['w1', 'w2', 'w3']) {
+      const places = await until(
+        async () => {
+          const runs = await heard(on, 'job');
+          const found = expected.map((one) => runs.findLastIndex((run) => one.test(run)));
+          if (!found.includes(-1)) return found;
+          throw new Error(runs.join('\n'));
         },
+        { ...WAIT, what: `all of it to be told on ${on}` },
       );
-    const runs = (await heard('w1', 'job')).slice(-3);
-    expect(runs.map((run) => run.split(' ')[0])).toEqual(['unit-failed', 'unit-moved', 'unit-started']);
-    expect(runs[0]).toMatch(new RegExp(`; ${from} \\S+ \\S+ \\S+ job.service job systemd reports it failed`));
-    expect(runs[1]).toMatch(new RegExp(`; ${to} \\S+ \\S+ \\S+ job.service job ${from} ${to} failed there$`));
-    expect((await heard('w3', 'job')).slice(-3)).toEqual(runs);
+      // the host where it failed tells of it itself, on a busy machine after the leader has told of the move
+      const [, moved = 0, started = 0] = places;
+      expect(moved, on).toBeLessThan(started);
+      const kinds = (await heard(on, 'job')).map((run) => run.split(' ')[0]);
+      for (const kind of ['unit-failed', 'unit-moved'])
+        expect(
+          kinds.filter((each) => each === kind),
+          `${kind} on ${on}`,
+        ).toHaveLength(1);
+    }
   });
 
   it('run as units of their own, within limits, and are told what was under way when their daemon was killed, and what happened afterwards, in order', async () => {
