@@ -200,5 +200,5 @@ describeOnHosts('five hosts, of which', () => {
     expect(Math.max(...seen)).toBeLessThan(5);
     await cluster.untilCounts(allRun);
     expect(await cluster.pids(...units)).toMatchObject(Object.fromEntries(survived));
-  });
+  }, 120_000);
 });
