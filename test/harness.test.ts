@@ -68,7 +68,7 @@ describeOnHosts('a lab', () => {
     await untilEqual(
       () => Promise.all(units.map(async (unit) => (await host.unitState(unit)).active)),
       ['active', 'failed', 'activating', 'inactive'],
-      { deadlineMs: 5000, what: 'their states' },
+      { deadlineMs: 20_000, what: 'their states' },
     );
     expect((await host.unitState('runs.service')).mainPid).toBeGreaterThan(0);
     expect((await host.unitState('nowhere.service')).load).toBe('not-found');
@@ -115,7 +115,7 @@ describeOnHosts('a lab', () => {
     await addUnits(host, { 'before.service': sleeping });
     await host.systemctl('start', 'before.service');
     await host.powerOff();
-    await until(() => !existsSync(`/proc/${pid}`), { deadlineMs: 2000, what: 'its systemd to be gone' });
+    await until(() => !existsSync(`/proc/${pid}`), { deadlineMs: 10_000, what: 'its systemd to be gone' });
     expect(() => host.pid).toThrow('host w2 is off');
     expect(await host.journal()).toContain('before.service');
     await host.write('/etc/while-off', 'yes');

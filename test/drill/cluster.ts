@@ -32,15 +32,24 @@ export function isConnectedTo({ zookeeper }: HostStatus, server: string): boolea
   return zookeeper.state === 'connected' && zookeeper.detail.includes(` at ${server},`);
 }
 
+export interface DrillOptions extends LabOptions {
+  /** Length of the daemons' sessions; default `SESSION_MS`. */
+  readonly sessionMs?: number;
+}
+
 export class DrillCluster {
-  private constructor(readonly lab: Lab) {}
+  private constructor(
+    readonly lab: Lab,
+    /** Length of the daemons' sessions. */
+    readonly sessionMs: number,
+  ) {}
 
   /** Boots everything; resolves when all units are placed and run. On failure nothing is left behind. */
-  static async start(options: LabOptions): Promise<DrillCluster> {
+  static async start({ sessionMs = SESSION_MS, ...options }: DrillOptions): Promise<DrillCluster> {
     const lab = await Lab.create(options);
     try {
-      const cluster = new DrillCluster(lab);
-      await Promise.all(lab.hosts.map((host) => deploy(host, lab.quorum)));
+      const cluster = new DrillCluster(lab, sessionMs);
+      await Promise.all(lab.hosts.map((host) => deploy(host, lab.quorum, sessionMs)));
       await cluster.untilWell();
       return cluster;
     } catch (error) {
@@ -133,7 +142,7 @@ export class DrillCluster {
   }
 }
 
-async function deploy(host: Host, quorum: string): Promise<void> {
+async function deploy(host: Host, quorum: string, sessionMs: number): Promise<void> {
   await addUnits(host, {
     'agent.service': sleeping,
     'web.service': sleeping,
@@ -142,7 +151,7 @@ async function deploy(host: Host, quorum: string): Promise<void> {
   });
   const config = `zookeeper:
   quorum: ${quorum}
-  session_timeout: ${SESSION_MS}ms
+  session_timeout: ${sessionMs}ms
   timings: {loop_tick: 2, failed_loop_tick: 1, partitioner_boundary: 1, partitioner_reaction: 0.01}
 services:
   - {name: agent, type: global}

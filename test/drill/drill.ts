@@ -32,8 +32,8 @@ export interface Result {
   readonly said: string;
 }
 
-/** How long the cluster is left without a quorum, ms: longer than a session, so that an expiry would show. */
-const WITHOUT_QUORUM_MS = 5000;
+/** How long the cluster is left without a quorum, in sessions: an expiry would show. */
+const SESSIONS_WITHOUT_QUORUM = 1.25;
 const ELECTION = { deadlineMs: 30_000, everyMs: 10 };
 
 /** Carries out one step; resolves when its effects are over. Rejects when the cluster does not get well again. */
@@ -51,7 +51,7 @@ export async function carryOut(cluster: DrillCluster, step: Step): Promise<Resul
   if (step.quorum) await cluster.untilWell(ended);
   else await cluster.untilNoQuorumIsSaid();
   const said = (await cluster.say('ensemble')).text.trimEnd().split('\n').at(-1) ?? '';
-  if (!step.quorum) await pause(WITHOUT_QUORUM_MS - (monotonicNow() - start));
+  if (!step.quorum) await pause(SESSIONS_WITHOUT_QUORUM * cluster.sessionMs - (monotonicNow() - start));
   const journals = await cluster.journals();
   const span = { fromMs: start, untilMs: monotonicNow() };
   const outages = journals.map((lines) => disconnectedMs(lines, span));

@@ -34,7 +34,7 @@ export interface ClusterOptions {
   readonly daemons?: number;
   /** More top-level lines of every configuration file. */
   readonly settings?: string;
-  /** `zookeeper.session_timeout`, seconds; default 4. */
+  /** `zookeeper.session_timeout`, seconds; default 10, as a busy machine ends no such session by itself. */
   readonly sessionTimeout?: number;
   /** Settings that a drop-in adds to the daemon's unit. */
   readonly dropIn?: string;
@@ -83,7 +83,7 @@ export class Cluster {
     const list = services.length === 0 ? ' []\n' : `\n${services.map((service) => `  - ${service}\n`).join('')}`;
     return `zookeeper:
   quorum: ${this.lab.quorum}
-  session_timeout: ${this.#options.sessionTimeout ?? 4}
+  session_timeout: ${this.#options.sessionTimeout ?? 10}
   timings: {loop_tick: 2, failed_loop_tick: 1, partitioner_boundary: 1, partitioner_reaction: 0.01}
 ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}`;
   }
@@ -205,12 +205,14 @@ ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}
     await until(found, { deadlineMs: DEADLINE_MS, what, everyMs: LOOK_EVERY_MS });
   }
 
-  /** When the daemon on the host first said this, ms of `monotonicNow`'s clock; rejects when it did not. */
+  /** When the daemon on the host first said this, ms of `monotonicNow`'s clock; waits until its journal has it. */
   async loggedAt(host: Host, text: string): Promise<number> {
-    const line = (await host.journal(DAEMON)).split('\n').find((candidate) => candidate.includes(text));
-    const at = /^\[\s*(\d+\.\d+)\]/.exec(line ?? '')?.[1];
-    if (at === undefined) throw new Error(`${host.name} never said: ${text}`);
-    return Number(at) * 1000;
+    const said = async () => {
+      const line = (await host.journal(DAEMON)).split('\n').find((candidate) => candidate.includes(text));
+      const at = /^\[\s*(\d+\.\d+)\]/.exec(line ?? '')?.[1];
+      return at === undefined ? undefined : Number(at) * 1000;
+    };
+    return await until(said, { deadlineMs: DEADLINE_MS, what: `${host.name} to say: ${text}`, everyMs: LOOK_EVERY_MS });
   }
 
   /** Empties the host's journal, so that what is found there afterwards is new. */
@@ -228,7 +230,7 @@ ${this.#options.settings ?? ''}${this.#settings.get(host) ?? ''}services:${list}
     const store = connect({
       servers,
       chroot: '/servicewatcher',
-      sessionTimeoutMs: 4000,
+      sessionTimeoutMs: 10_000,
       clock: systemClock,
       log: quiet,
     });

@@ -113,7 +113,7 @@ describeOnHosts('units that run, when the daemon', () => {
     const before = await pidOf(host);
     await host.systemctl('kill', '--signal=STOP', '--kill-who=main', DAEMON);
     await untilRestarted(host, before);
-    expect(await host.journal(DAEMON)).toContain('Watchdog timeout');
+    await cluster.untilJournal(host, 'Watchdog timeout');
     await cluster.untilSettled();
     expect(await cluster.pids(...UNITS)).toEqual(running);
   });

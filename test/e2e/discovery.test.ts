@@ -9,10 +9,16 @@ import { monotonicNow, until, untilEqual } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 50 };
+/** A daemon that is killed is back before it is over, on a busy machine as well. */
+const SESSION_MS = 8_000;
 /** Session timeout, one tick of ZooKeeper, and 0.3 s. */
-const LOST_MS = 4_000 + 500 + 300;
+const LOST_MS = SESSION_MS + 500 + 300;
 /** For the programs that look, on a busy machine. */
-const SLACK_MS = 1_500;
+const SLACK_MS = 3_000;
+/** What is done in good order is seen within this time: no session has ended by then. */
+const IN_ORDER = { deadlineMs: SESSION_MS / 2, everyMs: 50 };
+/** As long as no check takes longer on a busy machine. */
+const CHECK_TIMEOUT_MS = 2_000;
 
 /** Answers 200, or as `/run/sick` and `/run/hangs` say; the door is open but on w2. */
 const WEB = `
@@ -28,12 +34,12 @@ if (require('node:os').hostname() !== 'w2') require('node:net').createServer((so
 const web = service('ExecStart=node /srv/web.js\nRestart=always\nRestartSec=1');
 
 const SERVICES = [
-  '{name: web, type: global, check: {http: "http://{address}:8080/", interval: 200ms, timeout: 500ms, healthy_after: 4, unhealthy_after: 1}, ' +
+  '{name: web, type: global, check: {http: "http://{address}:8080/", interval: 200ms, timeout: 2s, healthy_after: 4, unhealthy_after: 1}, ' +
     'discovery: {label: web, port: 8080, role: front, info: {zone: a}}}',
   '{name: broker, count: 2, discovery: {label: mqtt, port: 1883}}',
   '{name: shard, instances: {a: 1, b: 1}, discovery: {label: shard}}',
   '{name: agent, type: global, discovery: {label: metrics, port: 9780}}',
-  '{name: door, type: global, check: {tcp: "{host}:8081", interval: 200ms, unhealthy_after: 1}, discovery: {label: door, port: 8081, only_healthy: false}}',
+  '{name: door, type: global, check: {tcp: "{host}:8081", interval: 200ms, unhealthy_after: 3}, discovery: {label: door, port: 8081, only_healthy: false}}',
 ];
 
 describeOnHosts('discovery on three hosts', () => {
@@ -51,6 +57,7 @@ describeOnHosts('discovery on three hosts', () => {
       },
       files: { '/srv/web.js': WEB },
       services: SERVICES,
+      sessionTimeout: SESSION_MS / 1000,
     });
     [w1, w2, w3] = cluster.lab.hosts;
     // it takes some seconds until it asks for its targets
@@ -87,9 +94,11 @@ describeOnHosts('discovery on three hosts', () => {
     expect(await hosts('web')).toEqual(listed('w1', 'w2', 'w3'));
     expect(await hosts('web', '--port', '9300', '--role', 'front')).toEqual(listed('w1:9300', 'w2:9300', 'w3:9300'));
     expect(await hosts('web', '--role', 'back')).toEqual(NOTHING);
-    expect(await hosts('mqtt')).toEqual(listed(...(await cluster.runsOn('broker.service'))));
+    const brokers = await cluster.runsOn('broker.service');
+    await untilIds('mqtt', brokers);
+    expect(await hosts('mqtt')).toEqual(listed(...brokers));
     const [a, b] = [await cluster.runsOn('shard@a.service'), await cluster.runsOn('shard@b.service')];
-    expect(await ids('shard')).toEqual([...a.map((host) => `${host}:a`), ...b.map((host) => `${host}:b`)].sort());
+    await untilIds('shard', [...a.map((host) => `${host}:a`), ...b.map((host) => `${host}:b`)].sort());
     const { stdout } = await hosts('web', '--json');
     expect(JSON.parse(stdout)[0]).toMatchObject({
       id: 'w1',
@@ -100,6 +109,7 @@ describeOnHosts('discovery on three hosts', () => {
       healthy: true,
       unit: 'web.service',
     });
+    await untilIds('metrics', ['w1', 'w2', 'w3']);
     expect(await cluster.metric(the(w1), 'servicewatcher_registrations')).toBeGreaterThanOrEqual(2);
   });
 
@@ -127,7 +137,7 @@ describeOnHosts('discovery on three hosts', () => {
   it('loses an instance whose check fails, or hangs, and has it again when it is well', async () => {
     for (const [fault, limitMs] of [
       ['/run/sick', 200 + 500],
-      ['/run/hangs', 200 + 500 + 500],
+      ['/run/hangs', 200 + CHECK_TIMEOUT_MS + 500],
     ] as const) {
       const begun = monotonicNow();
       await the(w2).mustSh('touch', fault);
@@ -169,7 +179,7 @@ describeOnHosts('discovery on three hosts', () => {
 
   it('loses all of a host at once when its daemon is stopped in good order', async () => {
     await the(w2).systemctl('stop', 'servicewatcher');
-    expect(await ids('web')).toEqual(['w1', 'w3']);
+    await untilEqual(() => ids('web'), ['w1', 'w3'], { ...IN_ORDER, what: 'what is registered as web' });
     await the(w2).systemctl('start', 'servicewatcher');
     await untilIds('web', ['w1', 'w2', 'w3']);
   });
@@ -192,7 +202,7 @@ describeOnHosts('discovery on three hosts', () => {
     // a stream must not hold up the daemon's end
     const begun = monotonicNow();
     await the(w1).systemctl('restart', 'servicewatcher');
-    expect(monotonicNow() - begun).toBeLessThan(5_000);
+    expect(monotonicNow() - begun).toBeLessThan(15_000);
     await tunnel.close();
   });
 
@@ -246,7 +256,7 @@ describeOnHosts('discovery on three hosts', () => {
 
     it('registers what is healthy, with its info, and loses it within one period otherwise', async () => {
       const periodMs = 1_000;
-      await start('--interval', '1', '--timeout', '0.3', '--port', '9200', '--service-info', '{"http_port": 9200}');
+      await start('--interval', '1', '--timeout', '0.8', '--port', '9200', '--service-info', '{"http_port": 9200}');
       await untilIds('search', found);
       const { stdout } = await hosts('search', '--json');
       expect(JSON.parse(stdout)).toEqual([
@@ -264,12 +274,13 @@ describeOnHosts('discovery on three hosts', () => {
 
     it('is waited for by those who need it', async () => {
       await the(w1).systemctl('stop', 'watcher');
-      expect(await ids('search')).toEqual([]);
+      await untilEqual(() => ids('search'), [], { ...IN_ORDER, what: 'what is registered as search' });
       const short = await hosts('search', '--wait', '0.2');
       expect(short).toEqual(NOTHING);
       const waiting = hosts('search', '--wait', '--port', '9300');
       await start('--service-info', 'zone=a,rack=7');
       expect(await waiting).toEqual(listed('w1:9300'));
+      await untilIds('search', found, the(w2));
       const { body } = await cluster.lab.http(the(w2), '/discovery/search');
       expect(JSON.parse(body)).toEqual([expect.objectContaining({ info: { zone: 'a', rack: '7' } })]);
     });
@@ -282,7 +293,7 @@ describeOnHosts('discovery on three hosts', () => {
       const next = lease('node-2');
       await start();
       expect((await next).code).toBe(0);
-      expect(await ids('search')).toEqual(found);
+      await untilIds('search', found);
     });
 
     it('watches many things from one file', async () => {
@@ -292,7 +303,7 @@ describeOnHosts('discovery on three hosts', () => {
       await the(w1).mustSh(...watcher('watch', '--file', '/etc/watch.yml'));
       await untilIds('many-of-one', ['w1:n1', 'w1:n2']);
       await the(w1).systemctl('stop', 'watcher');
-      expect(await ids('many-of-one')).toEqual([]);
+      await untilEqual(() => ids('many-of-one'), [], { ...IN_ORDER, what: 'what is registered as many-of-one' });
     });
 
     it('refuses what cannot be registered, and says why', async () => {

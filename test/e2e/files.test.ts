@@ -4,7 +4,7 @@ import type { Host } from '../harness/host.ts';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { sleeping } from '../harness/units.ts';
-import { untilEqual } from '../harness/until.ts';
+import { until, untilEqual } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 150 };
@@ -25,7 +25,7 @@ describeOnHosts('a host whose file is not the cluster’s', () => {
   beforeAll(async () => {
     const names = ['agent', 'web', 'later'];
     const units = Object.fromEntries(names.map((name) => [`${name}.service`, sleeping]));
-    cluster = await Cluster.start({ hosts: 3, units, services: [AGENT, WEB], sessionTimeout: 9 });
+    cluster = await Cluster.start({ hosts: 3, units, services: [AGENT, WEB] });
     await cluster.untilCounts({ 'agent.service': 3, 'web.service': 3 });
     running = await cluster.pids(...UNITS);
     host = cluster.lab.host('w2');
@@ -38,7 +38,8 @@ describeOnHosts('a host whose file is not the cluster’s', () => {
   /** The host shows that its file differs, and everything is as it was before. */
   async function expectStaleAndUntouched(spec: string): Promise<void> {
     await untilEqual(stale, 1, { ...WAIT, what: 'spec_stale' });
-    expect(await status()).toContain("w2: its configuration file is not the cluster's");
+    const isShown = async () => (await status()).includes("w2: its configuration file is not the cluster's");
+    await until(isShown, { ...WAIT, what: 'the table to show it' });
     const seen = JSON.parse((await cluster.lab.http(host, '/status')).body).spec;
     expect(seen).toMatchObject({ cluster: spec, stale: true });
     expect(seen.file).not.toBe(spec);
@@ -87,7 +88,8 @@ describeOnHosts('a host whose file is not the cluster’s', () => {
     const agents = Object.fromEntries(Object.entries(running).filter(([key]) => key.endsWith(' agent.service')));
     expect(await cluster.pids(...UNITS)).toEqual(agents);
     await untilEqual(stale, 0, { ...WAIT, what: 'spec_stale' });
-    expect(await cluster.metric(cluster.lab.host('w1'), 'servicewatcher_spec_stale')).toBe(1);
+    const staleOnW1 = () => cluster.metric(cluster.lab.host('w1'), 'servicewatcher_spec_stale');
+    await untilEqual(staleOnW1, 1, { ...WAIT, what: 'spec_stale on w1' });
   });
 
   it('becomes the cluster’s, whatever stops, when its operator forces it', async () => {

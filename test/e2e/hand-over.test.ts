@@ -6,7 +6,7 @@ import { describeOnHosts } from '../harness/requirements.ts';
 import { service, sleeping } from '../harness/units.ts';
 import { monotonicNow, until } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
-import { viewUnits } from './unit-view.ts';
+import { stoppedAt, viewUnits } from './unit-view.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 50 };
 const SESSION_MS = 10_000;
@@ -116,7 +116,7 @@ describeOnHosts('of four hosts', () => {
     const ended = await cluster.loggedAt(leader, 'no longer the leader');
     const led = await cluster.loggedAt(next.host, `leading with epoch ${next.epoch}`);
     expect(led - ended, 'ms between the terms').toBeLessThan(SESSION_MS / 2);
-    const down = await endedAt(leader, SLOW);
+    const down = await stoppedAt(leader, SLOW);
     expect(led, 'the next one does not wait for the units of the old one').toBeLessThan(down);
     expect(started, 'nor does the unit').toBeLessThan(down);
     await untilAllRun(3);
@@ -132,10 +132,10 @@ describeOnHosts('of four hosts', () => {
     const started = await startedElsewhere(ONCE, leaving, begun);
     await stopped;
     expect(started - begun, 'ms until the unit runs elsewhere').toBeLessThan(SESSION_MS / 2);
-    expect(started, 'without waiting for its other units').toBeLessThan(await endedAt(leaving, SLOW));
+    expect(started, 'without waiting for its other units').toBeLessThan(await stoppedAt(leaving, SLOW));
     const [gone] = await viewUnits(leaving, [ONCE]);
     expect(gone).toMatchObject({ active: 'inactive' });
-    expect(await endedAt(leaving, ONCE), 'it has ended here before it began there').toBeLessThan(started);
+    expect(await stoppedAt(leaving, ONCE), 'it has ended here before it began there').toBeLessThan(started);
     await untilAllRun(3);
     await expectOthersUntouched([leaving]);
     await leaving.systemctl('start', DAEMON);
@@ -162,7 +162,7 @@ describeOnHosts('of four hosts', () => {
     const begun = monotonicNow();
     await leaving.systemctl('stop', DAEMON);
     const started = await startedElsewhere(ONCE, leaving, begun);
-    expect(await endedAt(leaving, ONCE), 'it has ended here before it began there').toBeLessThan(started);
+    expect(await stoppedAt(leaving, ONCE), 'it has ended here before it began there').toBeLessThan(started);
     await expectOthersUntouched([], [ONCE]);
     await leaving.write(CONFIG_FILE, cluster.configuration(leaving.name));
     await leaving.systemctl('start', DAEMON);
@@ -173,11 +173,3 @@ describeOnHosts('of four hosts', () => {
     expect((await cluster.pids('agent.service'))[agent]).toBe(running[agent]);
   });
 });
-
-/** When systemd on the host last said that the unit had ended, ms of `monotonicNow`'s clock; rejects when it did not. */
-async function endedAt(host: Host, unit: string): Promise<number> {
-  const lines = (await host.journal(unit)).split('\n').filter((line) => line.includes('Deactivated successfully'));
-  const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
-  if (at === undefined) throw new Error(`${unit} has not ended on ${host.name}`);
-  return Number(at) * 1000;
-}

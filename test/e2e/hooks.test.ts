@@ -107,16 +107,7 @@ describeOnHosts('hooks on three hosts', () => {
     expect(await heard('w3', 'backends')).toEqual([backend]);
   });
 
-  it('run as units of their own, within limits of processes and memory', async () => {
-    const limits = async () => {
-      const text = await host('w3').systemctl('show', 'servicewatcher-hook-*', '--property=TasksMax,MemoryMax');
-      return text.includes('=') ? new Set(text.trim().split(/\n+/)) : undefined;
-    };
-    const found = await until(limits, { ...WAIT, what: 'a hook to run' });
-    expect(found).toEqual(new Set(['MemoryMax=536870912', 'TasksMax=128']));
-  });
-
-  it('are told that a unit failed, where it moved and that it runs there, in this order, wherever they are', async () => {
+  it('are told that a unit failed, where it moved and then that it runs there, wherever they are', async () => {
     // a host that joined a moment ago takes nothing new yet: the unit would go nowhere, and then be placed
     await cluster.untilSettled();
     const [from = ''] = await cluster.runsOn('job.service');
@@ -125,27 +116,41 @@ describeOnHosts('hooks on three hosts', () => {
       ...WAIT,
       what: 'job.service to run elsewhere',
     });
-    for (const on of ['w1', 'w2', 'w3'])
-      await until(
-        async () => (await heard(on, 'job')).some((run) => run.startsWith('unit-started') && run.includes(`; ${to} `)),
-        {
-          ...WAIT,
-          what: `the start to be told on ${on}`,
+    const expected = [
+      new RegExp(`^unit-failed .*; ${from} \\S+ \\S+ \\S+ job.service job systemd reports it failed`),
+      new RegExp(`^unit-moved .*; ${to} \\S+ \\S+ \\S+ job.service job ${from} ${to} failed there$`),
+      new RegExp(`^unit-started .*; ${to} `),
+    ] as const;
+    for (const on of ['w1', 'w2', 'w3']) {
+      const places = await until(
+        async () => {
+          const runs = await heard(on, 'job');
+          const found = expected.map((one) => runs.findLastIndex((run) => one.test(run)));
+          if (!found.includes(-1)) return found;
+          throw new Error(runs.join('\n'));
         },
+        { ...WAIT, what: `all of it to be told on ${on}` },
       );
-    const runs = (await heard('w1', 'job')).slice(-3);
-    expect(runs.map((run) => run.split(' ')[0])).toEqual(['unit-failed', 'unit-moved', 'unit-started']);
-    expect(runs[0]).toMatch(new RegExp(`; ${from} \\S+ \\S+ \\S+ job.service job systemd reports it failed`));
-    expect(runs[1]).toMatch(new RegExp(`; ${to} \\S+ \\S+ \\S+ job.service job ${from} ${to} failed there$`));
-    expect((await heard('w3', 'job')).slice(-3)).toEqual(runs);
+      // the host where it failed tells of it itself, on a busy machine after the leader has told of the move
+      const [, moved = 0, started = 0] = places;
+      expect(moved, on).toBeLessThan(started);
+      const kinds = (await heard(on, 'job')).map((run) => run.split(' ')[0]);
+      for (const kind of ['unit-failed', 'unit-moved'])
+        expect(
+          kinds.filter((each) => each === kind),
+          `${kind} on ${on}`,
+        ).toHaveLength(1);
+    }
   });
 
-  it('are told what was under way when their daemon was killed, and what happened afterwards, in order', async () => {
+  it('run as units of their own, within limits, and are told what was under way when their daemon was killed, and what happened afterwards, in order', async () => {
     const [watcher, leaver] = [host('w1'), host('w2')];
     await watcher.mustSh('touch', '/var/lib/hold-members');
     await leaver.systemctl('stop', DAEMON);
     const running = async () => (await watcher.sh('pgrep', '-f', '^/bin/sh /opt/told members')).code === 0;
     await until(running, { ...WAIT, what: 'the hook to run on w1' });
+    const limits = await watcher.systemctl('show', 'servicewatcher-hook-*', '--property=TasksMax,MemoryMax');
+    expect(new Set(limits.trim().split(/\n+/))).toEqual(new Set(['MemoryMax=536870912', 'TasksMax=128']));
     const { mainPid } = await watcher.unitState(DAEMON);
     await watcher.systemctl('kill', '--signal=KILL', '--kill-who=main', DAEMON);
     await until(async () => ![0, mainPid].includes((await watcher.unitState(DAEMON)).mainPid), {

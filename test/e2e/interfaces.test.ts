@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CONFIG_FILE } from '../harness/install.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { failing, sleeping } from '../harness/units.ts';
-import { untilEqual } from '../harness/until.ts';
+import { until, untilEqual } from '../harness/until.ts';
 import { Cluster, DEADLINE_MS } from './cluster.ts';
 
+const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 150 };
 const DOTTED = 'rack-1.db-2.example.org';
 const SERVICES = [
   '{name: agent, type: global}',
@@ -213,9 +214,11 @@ describeOnHosts('operators of three hosts', () => {
     );
     const stale = () => cluster.metric(host, 'servicewatcher_spec_stale');
     await untilEqual(stale, 1, { deadlineMs: DEADLINE_MS, what: 'spec_stale' });
-    expect((await command('status', '--config', CONFIG_FILE)).stdout).toContain(
-      "w2: its configuration file is not the cluster's",
-    );
+    const isShown = async () =>
+      (await command('status', '--config', CONFIG_FILE)).stdout.includes(
+        "w2: its configuration file is not the cluster's",
+      );
+    await until(isShown, { ...WAIT, what: 'the table to show it' });
     await cluster.untilSettled();
     expect(await cluster.pids('agent.service', 'web.service', 'worker@b.service')).toEqual(running);
   });
@@ -237,7 +240,7 @@ describeOnHosts('operators of three hosts', () => {
       const reports: { report: { kind: string; role?: string } }[] = JSON.parse(stdout).servers;
       return reports.map(({ report }) => report.role ?? report.kind).sort();
     };
-    expect(await servers()).toEqual(['follower', 'follower', 'leader']);
+    await untilEqual(servers, ['follower', 'follower', 'leader'], { deadlineMs: DEADLINE_MS, what: 'the servers' });
     const victim = cluster.lab.zookeeper('zk2');
     await victim.kill('SIGKILL');
     await untilEqual(servers, ['follower', 'leader', 'unreachable'], { deadlineMs: DEADLINE_MS, what: 'the servers' });
@@ -247,6 +250,7 @@ describeOnHosts('operators of three hosts', () => {
   });
 
   it('are told what a file would change before they apply it, and are asked twice before most of it stops', async () => {
+    await cluster.untilSettled();
     const host = cluster.lab.host('w2');
     const running = await cluster.pids('agent.service', 'web.service', 'worker@b.service');
     await host.write('/etc/same.yml', cluster.configuration('w2', SERVICES));
@@ -283,10 +287,14 @@ describeOnHosts('operators of three hosts', () => {
     await host.write('/etc/systemd/system/web.service', sleeping);
     await host.install({ config: 'zookeeper: {quorum: embedded}\nservices: [{name: web, count: 1}]\n' });
     await cluster.untilRunsOn('web.service', ['w1', 'w2', 'w3', host.name]);
-    const { code, stdout } = await host.sh('servicewatcher', 'status');
-    expect(code).toBe(0);
+    const stdout = await until(
+      async () => {
+        const status = await host.sh('servicewatcher', 'status');
+        return status.code === 0 && status.stdout.includes('1 / 1 ok') && status.stdout;
+      },
+      { ...WAIT, what: 'the table to show that it runs' },
+    );
     expect(stdout).toContain(`leader ${host.name}, epoch 1; 1 host(s): ${host.name}\n`);
-    expect(stdout).toContain('1 / 1 ok');
     const pid = (await host.unitState('web.service')).mainPid;
     await cluster.killUnit(host, 'servicewatcher.service');
     await cluster.untilJournal(host, /servicewatcher.service: Scheduled restart job/);

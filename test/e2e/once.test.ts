@@ -12,8 +12,8 @@ const DAEMON = 'servicewatcher.service';
 const UNIT = 'stubborn.service';
 /** It takes all the time it has: SIGKILL ends it. */
 const STUBBORN = service(`TimeoutStopSec=1\nExecStart=sh -c 'trap "" TERM; while :; do sleep 0.1; done'`);
-/** From the fault to the unit running elsewhere, with a session of 4 s and TimeoutStopSec=1. */
-const TAKEOVER_MS = 8_000;
+/** From the fault to the unit running elsewhere, with a session of 4 s and TimeoutStopSec=1: some 5 s, and some for a busy machine. */
+const TAKEOVER_MS = 12_000;
 
 describeOnHosts('a service that may run once only', () => {
   let cluster: Cluster;
@@ -28,6 +28,7 @@ describeOnHosts('a service that may run once only', () => {
         '{name: quick, count: 1, isolation: stop}',
         '{name: other, type: global}',
       ],
+      sessionTimeout: 4,
     });
   });
   afterAll(() => cluster?.destroy());
@@ -58,15 +59,24 @@ describeOnHosts('a service that may run once only', () => {
     );
   }
 
+  /** When it ended on one host and began on the next, both since then: the journal may be a moment behind systemd. */
+  const handedOver = (old: Host, next: Host, since: number) =>
+    until(
+      async () => {
+        const [{ ended }, { began }] = [await run(old), await run(next)];
+        return ended > since && began > since && { ended, began };
+      },
+      { ...WAIT, what: `its end on ${old.name} and its beginning on ${next.name}` },
+    );
+
   /** Does harm to the unit's host, and holds its end there against its beginning elsewhere. */
   async function takeover(harm: (old: Host) => Promise<unknown>): Promise<void> {
-    const began = monotonicNow();
+    const fault = monotonicNow();
     await harm(holder);
-    const next = await anotherThan(holder);
-    const [there, here] = [await run(holder), await run(next)];
-    expect(there.ended, 'its end on the old host').toBeGreaterThan(began);
-    expect(here.began, 'its beginning on the next').toBeGreaterThan(there.ended);
-    expect(here.began - began, 'ms from the fault').toBeLessThan(TAKEOVER_MS);
+    const { ended, began } = await handedOver(holder, await anotherThan(holder), fault);
+    expect(began, 'its beginning on the next').toBeGreaterThan(ended);
+    process.stdout.write(`from the fault to its beginning on the next host: ${Math.round(began - fault)} ms\n`);
+    expect(began - fault, 'ms from the fault').toBeLessThan(TAKEOVER_MS);
   }
 
   /** All hosts are well, and the unit runs on a host that does not lead: so nobody waits for a leader. */
@@ -132,10 +142,10 @@ describeOnHosts('a service that may run once only', () => {
 
   it('starts on the next host after its end on the old one when the daemon there is stopped', async () => {
     await recover();
+    const asked = monotonicNow();
     await holder.systemctl('stop', '--no-block', DAEMON);
-    const next = await anotherThan(holder);
-    const [there, here] = [await run(holder), await run(next)];
-    expect(here.began).toBeGreaterThan(there.ended);
+    const { ended, began } = await handedOver(holder, await anotherThan(holder), asked);
+    expect(began).toBeGreaterThan(ended);
     await until(async () => (await holder.unitState(DAEMON)).active === 'inactive', { ...WAIT, what: 'its end' });
     await holder.systemctl('start', DAEMON);
   });

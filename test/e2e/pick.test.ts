@@ -13,8 +13,8 @@ import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 100 };
 const SESSION_MS = 4_000;
-/** ZooKeeper's grain of expiry, and what the programs that look take. */
-const GRAIN_MS = 500 + 500;
+/** ZooKeeper's grain of expiry, and what the programs that look take on a busy machine. */
+const GRAIN_MS = 500 + 2_500;
 
 /** 100 clients at once; says how many each broker has, and how long it took. usage: SERVERS LABEL [shared] */
 const BURST = `
@@ -49,6 +49,7 @@ describeOnHosts('clients of brokers on three hosts', () => {
       units: { 'broker.service': sleeping },
       files: { '/srv/client.js': await readFile(join(projectRoot, 'dist/client.js'), 'utf8'), '/srv/burst.js': BURST },
       services: ['{name: broker, type: global, discovery: {label: mqtt, port: 1883}}'],
+      sessionTimeout: SESSION_MS / 1000,
     });
     hosts = cluster.lab.hosts;
     await untilEqual(async () => Object.keys(await loads()), ['w1', 'w2', 'w3'], { ...WAIT, what: 'the brokers' });
@@ -102,8 +103,8 @@ describeOnHosts('clients of brokers on three hosts', () => {
 
   it('that come at the same moment are spread evenly: 100 with the library, from one process', async () => {
     expect(Object.values(await burst('mqtt')).sort()).toEqual([33, 33, 34]);
-    // it has closed them all
-    expect(await loads()).toEqual({ w1: 0, w2: 0, w3: 0 });
+    // it has closed them all; the server that is asked may be a moment behind
+    await untilLoads({ w1: 0, w2: 0, w3: 0 });
   });
 
   it('that come at the same moment are spread evenly: 6 processes on three hosts, one of them a command', async () => {
@@ -114,8 +115,9 @@ describeOnHosts('clients of brokers on three hosts', () => {
     await untilLoads({ w1: 2, w2: 2, w3: 2 });
     expect((await untilLines(host(2), 'c1', 1))[0]).toMatch(/^w[123]:1883$/);
     expect((await untilLines(host(1), 'cmd', 1))[0]).toMatch(/^(w[123]):1883 \1$/);
-    const { stdout } = await host(3).sh('servicewatcher', 'status');
-    expect(stdout).toContain('clients of mqtt: w1 2, w2 2, w3 2');
+    const isShown = async () =>
+      (await host(3).sh('servicewatcher', 'status')).stdout.includes('clients of mqtt: w1 2, w2 2, w3 2');
+    await until(isShown, { ...WAIT, what: 'the table to show them' });
   });
 
   it('get another broker as soon as theirs dies, which is logged, and a command is started anew with it', async () => {
@@ -134,8 +136,12 @@ describeOnHosts('clients of brokers on three hosts', () => {
     // the process that chooses is the same
     expect((await host(1).unitState('cmd.service')).mainPid).toBe(pid);
     // the other client of that broker printed the new address, and nobody else anything
-    const seen = await Promise.all([1, 2, 3, 4, 5].map((n) => lines(host((n % 3) + 1), `c${n}`)));
-    const moved = seen.filter((each) => each.length > 1);
+    const hasMoved = async () => {
+      const seen = await Promise.all([1, 2, 3, 4, 5].map((n) => lines(host((n % 3) + 1), `c${n}`)));
+      const found = seen.filter((each) => each.length > 1);
+      return found.length > 0 && found;
+    };
+    const moved = await until(hasMoved, { ...WAIT, what: 'the other client to print the new address' });
     expect(moved).toHaveLength(1);
     expect(moved[0]).toEqual([`${broker.name}:1883`, expect.not.stringContaining(broker.name)]);
     // the broker comes back: new clients go there, those that live stay
@@ -143,23 +149,21 @@ describeOnHosts('clients of brokers on three hosts', () => {
     await untilLoads({ ...others, [broker.name]: 0 });
     const once = await host(2).sh('servicewatcher', 'pick', '--label', 'mqtt', '--client', 'new');
     expect([once.code, once.stdout]).toEqual([0, `${broker.name}:1883\n`]);
-    expect(await loads()).toEqual({ ...others, [broker.name]: 0 });
+    await untilLoads({ ...others, [broker.name]: 0 });
   });
 
   it('are sent a signal instead of a restart, if they wish so', async () => {
     const script = 'trap "echo told" USR1; echo "$SERVICEWATCHER_HOST"; while :; do sleep 1 & wait $!; done';
     await start(host(2), 'sig', '--label', 'mqtt', '--signal', 'usr1', '--', 'sh', '-c', script);
     const [mine = ''] = await untilLines(host(2), 'sig', 1);
-    const before = await loads();
     const broker = hosts.find(({ name }) => name === mine) ?? host(1);
     await cluster.killUnit(broker, 'broker.service');
     expect(await untilLines(host(2), 'sig', 2)).toEqual([mine, 'told']);
-    // it counts for another one, and so does whoever had the same
-    const total = Object.values(before).reduce((sum, count) => sum + count, 0);
+    // it counts for another one, and so does whoever had the same: the six from before, and this one
     await until(
       async () => {
         const { [mine]: none, ...others } = await loads();
-        return none === undefined && Object.values(others).reduce((sum, count) => sum + count, 0) === total;
+        return none === undefined && Object.values(others).reduce((sum, count) => sum + count, 0) === 7;
       },
       { ...WAIT, what: 'all clients to have another broker' },
     );
@@ -194,7 +198,7 @@ describeOnHosts('clients of brokers on three hosts', () => {
     await untilEqual(earlier, 'Result=exit-code\nExecMainStatus=1\n', { ...WAIT, what: 'the end of the earlier one' });
     await cluster.untilJournal(host(3), /c2 is another process since \(w1, process \d+\), so this one ends/, 'c2');
     const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
-    expect(total(await loads())).toBe(total(before));
+    await untilEqual(async () => total(await loads()), total(before), { ...WAIT, what: 'the number of clients' });
   });
 
   it('that find no broker wait for the first one, or say so at once', async () => {

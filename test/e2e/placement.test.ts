@@ -124,8 +124,8 @@ describeOnHosts('services on five hosts', () => {
     });
     const three = (await cluster.runsOn('dummy_multi@3.service')).join(',');
     for (const name of await cluster.runsOn('dummy_shared.service')) {
-      const journal = await cluster.lab.host(name).journal('servicewatcher-prestart-dummy_shared.service');
-      expect(journal).toContain(`dummy_multi@3 is running on ${three}\n`);
+      const said = `dummy_multi@3 is running on ${three}\n`;
+      await cluster.untilJournal(cluster.lab.host(name), said, 'servicewatcher-prestart-dummy_shared.service');
     }
     await write('w5');
     await cluster.lab.host('w5').systemctl('start', 'servicewatcher');

@@ -67,8 +67,8 @@ describeOnHosts('a prestart script', () => {
     for (const name of await cluster.runsOn('web.service')) {
       const host = cluster.lab.host(name);
       expect(await notedOn(name)).toEqual([value, '']);
-      const journal = await host.journal('servicewatcher-prestart-web.service');
-      expect(journal).toContain(`rendered ${value}, mode 700 of ${SCRIPTS}/web.service\n`);
+      const said = `rendered ${value}, mode 700 of ${SCRIPTS}/web.service\n`;
+      await cluster.untilJournal(host, said, 'servicewatcher-prestart-web.service');
       expect(await host.mustSh('ls', SCRIPTS)).toBe('');
       expect(await host.mustSh('stat', '-c', '%a', SCRIPTS)).toBe('700\n');
     }
@@ -112,8 +112,8 @@ describeOnHosts('a prestart script', () => {
     const said = await cluster.lab.host('w3').mustSh('servicewatcher', 'status');
     expect(said).toContain('picky.service on w1: the prestart script failed: it ended with an error (failed)');
     expect(said).toContain('see journalctl -u servicewatcher-prestart-picky.service');
-    const journal = await cluster.lab.host('w1').journal('servicewatcher-prestart-picky.service');
-    expect(journal).toContain('no disk on w1 for picky.service');
+    const output = 'no disk on w1 for picky.service';
+    await cluster.untilJournal(cluster.lab.host('w1'), output, 'servicewatcher-prestart-picky.service');
     expect(await cluster.lab.host('w1').mustSh('ls', SCRIPTS)).toBe('');
 
     const healthy = await cluster.pids('picky.service');

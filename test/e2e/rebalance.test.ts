@@ -82,8 +82,10 @@ describeOnHosts('three hosts of which one joined late', () => {
     const again = await command('rebalance', '--yes');
     expect(again).toMatchObject({ code: 0, stdout: 'nothing to move: hosts have 3 instance(s) each\n' });
     expect(await cluster.pids(...UNITS)).toEqual(after);
-    expect((await command('events', '--service', made[0]?.unit ?? '')).stdout).toMatch(
-      /moved .*to even out the load, as asked for on w1/,
-    );
+    const isTold = async () =>
+      /moved .*to even out the load, as asked for on w1/.test(
+        (await command('events', '--service', made[0]?.unit ?? '')).stdout,
+      );
+    await until(isTold, { deadlineMs: DEADLINE_MS, what: 'the move to be told' });
   });
 });

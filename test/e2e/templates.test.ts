@@ -62,7 +62,6 @@ describeOnHosts('a template on three hosts', () => {
         '/etc/pages.tpl': '{{#each discovery.web}}{{id}} {{/each}}',
         '/usr/local/bin/reload': RELOAD,
       },
-      sessionTimeout: 2,
       settings: TEMPLATES,
       services: ['{name: web, type: global, discovery: {port: 8080, role: backend}}'],
     });
@@ -94,6 +93,14 @@ describeOnHosts('a template on three hosts', () => {
     return templates.filter((template: { destination: string }) => template.destination === destination);
   };
   const state = () => stateOf('w2', HAPROXY_CONFIG);
+  const untilState = (look: () => Promise<unknown>, expected: unknown) =>
+    until(
+      async () => {
+        expect(await look()).toEqual(expected);
+        return true;
+      },
+      { ...WAIT, what: 'the state of the template' },
+    );
 
   it('is written with the servers that run, by the hosts that it is for, and HAProxy sends them requests', async () => {
     await untilServers('w1', 'w2');
@@ -144,7 +151,7 @@ describeOnHosts('a template on three hosts', () => {
       await host('w2').systemctl('reload', DAEMON);
       await cluster.untilJournal(host('w2'), problem);
       const expected = [{ destination: HAPROXY_CONFIG, state: 'failed', problem: expect.stringMatching(problem) }];
-      expect(await state()).toEqual(expected);
+      await untilState(() => state(), expected);
     }
     expect(await cluster.metric(host('w2'), 'servicewatcher_templates_failed')).toBe(1);
     await host('w2').write(SOURCE, `{{nosuch}}\n{{#each members}}\n{{/if}}\n`);
@@ -239,7 +246,10 @@ describeOnHosts('a template on three hosts', () => {
     const problem =
       /\/srv\/pages\/servers may not be written by the daemon: allow its folder with ReadWritePaths= \(systemctl edit/;
     await cluster.untilJournal(pages, problem);
-    expect(await stateOf('w3', PAGES)).toMatchObject([{ state: 'failed', problem: expect.stringMatching(problem) }]);
+    await untilState(
+      () => stateOf('w3', PAGES),
+      [{ destination: PAGES, state: 'failed', problem: expect.stringMatching(problem) }],
+    );
     await pages.write(`/etc/systemd/system/${DAEMON}.d/pages.conf`, '[Service]\nReadWritePaths=/srv/pages\n');
     await pages.systemctl('daemon-reload');
     await pages.systemctl('restart', DAEMON);
@@ -247,11 +257,14 @@ describeOnHosts('a template on three hosts', () => {
       ...WAIT,
       what: 'the file',
     });
-    const servers = await pages.read(PAGES);
-    expect(servers).toContain('w2');
-    expect(await pages.read('/srv/looked')).toBe(servers);
+    // its own instance may come later: until then it is written, and looked at, once more
+    const written = async () => [
+      await pages.read(PAGES),
+      await pages.read('/srv/looked'),
+      (await pages.mustSh('ls', '-A', '/srv/pages')).trim(),
+    ];
+    await untilEqual(written, ['w1 w2 w3 ', 'w1 w2 w3 ', 'servers'], { ...WAIT, what: 'what is written' });
     expect(await pages.read('/srv/group')).toMatch(/^servicewatcher-template-[0-9a-f]{32}\n/);
-    expect((await pages.mustSh('ls', '-A', '/srv/pages')).trim()).toBe('servers');
 
     // as it was written for Serf: hosts that are backends by their label
     await pages.write('/etc/serf.hb', '{{#each addresses}}\nserver {{ host }} {{ ip }}:3000 check\n{{/each}}\n');

@@ -1,5 +1,6 @@
 /** What systemd on a host says of several units, in one look. */
 import type { Host } from '../harness/host.ts';
+import { until } from '../harness/until.ts';
 
 export interface UnitView {
   /** systemd's ActiveState. */
@@ -23,12 +24,17 @@ export async function viewUnits(host: Host, units: readonly string[]): Promise<U
   }));
 }
 
-/** When systemd on the host last said that the unit had ended, ms of `monotonicNow`'s clock; rejects when it did not. */
+/**
+ * When systemd on the host last said that the unit had ended, ms of `monotonicNow`'s clock. The journal may be a moment
+ * behind systemd: it is waited for; rejects when it does not say so at all.
+ */
 export async function stoppedAt(host: Host, unit: string): Promise<number> {
-  const lines = (await host.journal(unit)).split('\n').filter((line) => line.includes('Deactivated successfully'));
-  const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
-  if (at === undefined) throw new Error(`${unit} has not ended on ${host.name}`);
-  return Number(at) * 1000;
+  const said = async () => {
+    const lines = (await host.journal(unit)).split('\n').filter((line) => line.includes('Deactivated successfully'));
+    const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
+    return at === undefined ? undefined : Number(at) * 1000;
+  };
+  return await until(said, { deadlineMs: 10_000, what: `the end of ${unit} in the journal of ${host.name}` });
 }
 
 function property(block: string, name: string): string {

@@ -80,16 +80,20 @@ export class HaproxyExample {
     return this.loss(`the backend on ${host.name} is killed (SIGKILL)`, async () => {
       const from = monotonicNow();
       await this.cluster.killAndWait(host, 'web.service');
-      const to = await exitOf();
+      const to = await exitOf(from);
       await this.cluster.untilBackends(this.cluster.count);
       return { from, to };
     });
-    /** When systemd saw the end of the process. */
-    async function exitOf(): Promise<number> {
-      const lines = (await host.journal('web.service')).split('\n').filter((line) => /Main process exited/.test(line));
-      const at = /^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1];
-      if (at === undefined) throw new Error(`systemd on ${host.name} saw no end of the backend`);
-      return Number(at) * 1000;
+    /** When systemd saw the end of the process: the journal may be a moment behind it. */
+    async function exitOf(from: number): Promise<number> {
+      const exited = async () => {
+        const lines = (await host.journal('web.service'))
+          .split('\n')
+          .filter((line) => /Main process exited/.test(line));
+        const at = Number(/^\[\s*(\d+\.\d+)\]/.exec(lines.at(-1) ?? '')?.[1]) * 1000;
+        return at > from ? at : undefined;
+      };
+      return await until(exited, { ...WAIT, what: `systemd on ${host.name} to see the end of the backend` });
     }
   }
 

@@ -3,7 +3,7 @@ import { systemClock } from '../../../src/shared/clock.ts';
 import { connect } from '../../../src/shared/zookeeper/store.ts';
 import { TcpProxy } from '../../harness/tcp-proxy.ts';
 import { TestServer } from '../../harness/zookeeper.ts';
-import { describeStore } from './contract.ts';
+import { describeStore, SESSION_MS } from './contract.ts';
 
 let server: TestServer;
 
@@ -20,7 +20,7 @@ describeStore('a store on a real ZooKeeper', async () => {
   const store = connect({
     servers: [proxy.address],
     chroot: '/contract/test',
-    sessionTimeoutMs: 1000,
+    sessionTimeoutMs: SESSION_MS,
     clock: systemClock,
     log,
   });

@@ -26,6 +26,11 @@ describeOnHosts('a service that is being terminated', () => {
   });
   afterAll(() => lab?.destroy());
 
+  /** Whether it ignores SIGTERM, the 15th signal. */
+  const isDeaf = async (pid: number): Promise<boolean> => {
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(await host.mustSh('cat', `/proc/${pid}/status`))?.[1];
+    return ignored !== undefined && ((BigInt(`0x${ignored}`) >> 14n) & 1n) === 1n;
+  };
   const ask = (pid: number, log = new KeptLog()) =>
     endingOf(pid, { address: host.busAddress, clock: systemClock, log });
 
@@ -39,6 +44,8 @@ describeOnHosts('a service that is being terminated', () => {
     await host.systemctl('start', unit, target);
     const { mainPid } = await host.unitState(unit);
     try {
+      // it runs before its shell has come to ignore SIGTERM
+      await until(() => isDeaf(mainPid), { ...WAIT, what: 'the unit to ignore SIGTERM' });
       await before();
       await host.systemctl(...verb, target);
       const isTerminated = async () => verb[0] === 'kill' || (await host.unitState(unit)).active === 'deactivating';

@@ -62,7 +62,7 @@ describeOnHosts('systemd over D-Bus on a host', () => {
   });
 
   it('outlives daemon-reexec, with which systemd leaves the bus for a moment: connects again and hears the rest', async () => {
-    await rig.define({ 'reexec.service': { startMs: 1_500 } });
+    await rig.define({ 'reexec.service': { startMs: 4_000 } });
     const start = watched.systemd.start('reexec.service', DEADLINE_MS, never);
     await watched.untilTold('reexec.service', 'activating');
     await host.systemctl('daemon-reexec');
