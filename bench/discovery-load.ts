@@ -1,7 +1,7 @@
 /**
- * Whether discovery under load slows the scheduler: the same is measured before the load and during it, in one run. Every
- * host follows every label, by a template that lists all that is registered; a client of each host listens to a stream and
- * asks for a label once a second.
+ * Whether discovery under load slows the scheduler: the same is measured three times in one run. Before the load; while much
+ * is registered and chosen, and no daemon follows it; and while every host follows every label, by a template that lists
+ * all that is registered, and a client of each host listens to a stream and asks for a label once a second.
  */
 import { readFile } from 'node:fs/promises';
 import type { Host } from '../test/harness/host.ts';
@@ -28,7 +28,7 @@ const SHARED = { sessions: 20, labels: 50 };
 /** Of what was planned at least so much must have been done for a figure to count. */
 const REACHED = 0.95;
 
-/** What is measured once before and once during the load. */
+/** What is measured before the load and during it. */
 interface Phase {
   readonly failover: readonly number[];
   /** Time to compute and verify a placement: the mean of those of each failover. */
@@ -49,16 +49,27 @@ export async function measureDiscoveryLoad(
   progress: (ms: number) => void,
   share: number,
 ): Promise<readonly Row[]> {
-  await Promise.all(cluster.hosts.map((host) => renders(host)));
   const before = await measurePhase(cluster, runs, progress);
   const plan = planOf(cluster, share);
+  const alone = await measureUnder(cluster, { ...plan, hosts: [] }, runs, progress);
+  await Promise.all(cluster.hosts.map((host) => renders(host)));
+  const followed = await measureUnder(cluster, plan, runs, progress);
+  return [
+    ...phaseRows(before, alone.phase, followed.phase, plan),
+    ...alone.rows.map((row) => ({ ...row, name: `followed by nobody, ${row.name}` })),
+    ...followed.rows.map((row) => ({ ...row, name: `followed by all hosts, ${row.name}` })),
+  ];
+}
+
+/** `plan.hosts`: those that follow; none do when it is empty. */
+async function measureUnder(cluster: Cluster, plan: LoadPlan, runs: number, progress: (ms: number) => void) {
   const load = await Load.start(cluster.lab, plan);
   try {
     const first = load.counts;
-    const during = await measurePhase(cluster, runs, progress);
+    const phase = await measurePhase(cluster, runs, progress);
     const last = load.counts;
-    for (const host of cluster.hosts) await follows(host, plan);
-    return [...phaseRows(before, during, plan), ...loadRows(first, last, load, plan)];
+    if (plan.hosts.length > 0) for (const host of cluster.hosts) await follows(host, plan);
+    return { phase, rows: loadRows(first, last, load, plan) };
   } finally {
     await load.stop();
   }
@@ -165,7 +176,7 @@ async function machineTime(): Promise<{ busy: number; all: number }> {
   return { all, busy: all - (times[3] ?? 0) - (times[4] ?? 0) };
 }
 
-function phaseRows(before: Phase, during: Phase, { perMinute, picksPerMinute }: LoadPlan): Row[] {
+function phaseRows(before: Phase, alone: Phase, followed: Phase, { perMinute, picksPerMinute }: LoadPlan): Row[] {
   const load = `with ${perMinute} registrations and ${picksPerMinute} picks a minute`;
   const rows = (
     what: string,
@@ -174,8 +185,10 @@ function phaseRows(before: Phase, during: Phase, { perMinute, picksPerMinute }: 
     goals: readonly Goal[] = [],
   ) => [
     { name: `${what}, before the load`, unit, samples: of(before), goals: [] },
-    { name: `${what}, ${load}`, unit, samples: of(during), goals },
-    ratioRow(what, of(before), of(during)),
+    { name: `${what}, ${load}`, unit, samples: of(alone), goals },
+    ratioRow(what, of(before), of(alone)),
+    { name: `${what}, ${load}, followed by all hosts`, unit, samples: of(followed), goals },
+    ratioRow(`${what}, followed by all hosts`, of(before), of(followed)),
   ];
   const roles = ['leader', 'follower'] as const;
   return [
