@@ -5,12 +5,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Host } from '../test/harness/host.ts';
+import { mainPidOf } from '../test/harness/main-pid.ts';
 import { until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
 import { measureFailover } from './failover.ts';
 import { pause, usedIn } from './idle.ts';
 import { Load, type LoadCounts, type LoadPlan } from './load.ts';
-import { DAEMON, mainPidOf, residentMemoryOf } from './observe.ts';
+import { DAEMON, residentMemoryOf } from './observe.ts';
 import type { Goal, Row } from './row.ts';
 import { summarise } from './statistics.ts';
 

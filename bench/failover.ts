@@ -1,7 +1,9 @@
 /** A unit fails on one host → it is active on another. */
+
+import { mainPidOf } from '../test/harness/main-pid.ts';
 import { monotonicNow } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { activeSince, isStarted, loggedAt, mainPidOf, startedOn } from './observe.ts';
+import { activeSince, isStarted, loggedAt, startedOn } from './observe.ts';
 import type { Row } from './row.ts';
 
 const UNIT = 'unit@probe.service';

@@ -1,8 +1,9 @@
 /** The leader's daemon is killed → another one leads, and what failed meanwhile runs again. */
 import type { Host } from '../test/harness/host.ts';
+import { mainPidOf } from '../test/harness/main-pid.ts';
 import { monotonicNow, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { activeSince, DAEMON, isStarted, loggedAt, mainPidOf, startedOn } from './observe.ts';
+import { activeSince, DAEMON, isStarted, loggedAt, startedOn } from './observe.ts';
 import { LOSS_GOAL, type Row } from './row.ts';
 
 /** What a leader logs when its first placement is in force: written, or found to be what is written already. */

@@ -5,25 +5,12 @@
  */
 import { lstat, readFile } from 'node:fs/promises';
 import type { Host } from '../test/harness/host.ts';
+import { controlGroupOf, mainPidOf } from '../test/harness/main-pid.ts';
 import { until } from '../test/harness/until.ts';
 
 export const DAEMON = 'servicewatcher.service';
 /** Longest wait for anything that a benchmark takes the time of. */
 const DEADLINE_MS = 30_000;
-
-/** The pids, as seen from this machine, of a unit's processes; none when it does not run. */
-export async function pidsOf(host: Host, unit: string): Promise<number[]> {
-  // the kernel translates what it tells of a control group into the pids of who reads it
-  const text = await readFile(`${controlGroup(host, unit)}/cgroup.procs`, 'utf8').catch(() => '');
-  return text.split('\n').filter(Boolean).map(Number);
-}
-
-/** The unit's main process, its oldest. Rejects when it does not run. */
-export async function mainPidOf(host: Host, unit: string): Promise<number> {
-  const [pid] = await pidsOf(host, unit);
-  if (pid === undefined) throw new Error(`${unit} does not run on ${host.name}`);
-  return pid;
-}
 
 /** Whether systemd has begun to start the unit and it has not ended: one look at a file, without a process. */
 export async function isStarted(host: Host, unit: string): Promise<boolean> {
@@ -65,7 +52,7 @@ export async function loggedAt(host: Host, line: RegExp, since: number): Promise
 
 /** Processor time of all of a unit's processes so far, those that have ended included, in ms. */
 export async function cpuTimeOf(host: Host, unit: string): Promise<number> {
-  return await cpuTime(controlGroup(host, unit));
+  return await cpuTime(controlGroupOf(host, unit));
 }
 
 /** The same of everything on the host, its systemd and system bus included. */
@@ -82,9 +69,4 @@ async function cpuTime(group: string): Promise<number> {
 export async function residentMemoryOf(host: Host, unit: string): Promise<number> {
   const text = await readFile(`/proc/${await mainPidOf(host, unit)}/status`, 'utf8');
   return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024) / 1e6;
-}
-
-function controlGroup(host: Host, unit: string): string {
-  const slice = unit.includes('@') ? `system.slice/system-${unit.slice(0, unit.indexOf('@'))}.slice` : 'system.slice';
-  return host.path(`/sys/fs/cgroup/${slice}/${unit}`);
 }

@@ -1,7 +1,9 @@
 /** A service is added to the configuration of one host → all its instances are active. */
+
+import { mainPidOf } from '../test/harness/main-pid.ts';
 import { monotonicNow, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { activeSince, DAEMON, isStarted, mainPidOf } from './observe.ts';
+import { activeSince, DAEMON, isStarted } from './observe.ts';
 import type { Row } from './row.ts';
 
 const UNIT = 'unit@added.service';

@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HAPROXY, HAPROXY_CONFIG, haproxyTemplate, serversOf } from '../test/harness/haproxy.ts';
 import type { Host } from '../test/harness/host.ts';
+import { mainPidOf } from '../test/harness/main-pid.ts';
 import { projectRoot } from '../test/harness/project.ts';
 import { monotonicNow, pause, until } from '../test/harness/until.ts';
 import type { Cluster } from './cluster.ts';
-import { DAEMON, isStarted, mainPidOf } from './observe.ts';
+import { DAEMON, isStarted } from './observe.ts';
 import type { Row } from './row.ts';
 
 const UNIT = 'unit@web.service';

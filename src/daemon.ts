@@ -56,6 +56,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   const clock = systemClock;
   const { host, zookeeper } = initial;
   let config = initial;
+  const address = () => config.host.address ?? host.name;
   let clusterSpec: string | undefined;
   let hasJoined = false;
   let markReady = () => {};
@@ -109,8 +110,8 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     leaderMetrics: metrics.leader,
     file: () => ({ name: config.file, spec: config.spec, digest: config.specDigest }),
     describe: () => {
-      const address = config.host.address ?? host.name;
-      return { address, url: `http://${address}:${config.http.port}`, labels: config.host.labels, software };
+      const at = address();
+      return { address: at, url: `http://${at}:${config.http.port}`, labels: config.host.labels, software };
     },
     onJoined: () => {
       if (!hasJoined) void startHooks();
@@ -137,6 +138,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
   });
   const templates = new Templates({
     host: host.name,
+    address,
     labels: () => config.host.labels,
     store,
     clock,

@@ -110,6 +110,7 @@ const PURE = [
   'cli/leader-notes.ts',
   'cli/dead-ends.ts',
   'shared/active-state.ts',
+  'shared/back-off.ts',
   'shared/isolation-timing.ts',
   'shared/model.ts',
   'shared/names.ts',

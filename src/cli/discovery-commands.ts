@@ -5,7 +5,10 @@ import type { PickOptions } from './pick.ts';
 import { toWatchText, type WatchFlags } from './watch-flags.ts';
 
 export function addDiscoveryCommands({ command, exitWith, exitNow }: CommandLine): void {
-  command('hosts', 'print the addresses of what is registered under a label (exit 1: nothing is)')
+  command(
+    'hosts',
+    'print the addresses of what is registered under a label (exit 1: nothing is; --json prints [] then)',
+  )
     .requiredOption('--label <name>', 'the label')
     .option('--port <port>', 'add it to each address')
     .option('--healthy', 'only those whose check says so', false)

@@ -33,7 +33,9 @@ export async function render(config: string, file: string, { json, out }: Render
     const onChange = () => {
       if (facts.data) done.abort(new Error('it was read'));
     };
-    const facts = new TemplateFacts({ host: read.host.name, store, clock: systemClock, log, onChange }, 'all');
+    const { name: host, address = host } = read.host;
+    const options = { host, address: () => address, store, clock: systemClock, log, onChange };
+    const facts = new TemplateFacts(options, 'all');
     await delay(systemClock, READ_DEADLINE_MS, done.signal).catch(() => undefined);
     const { data } = facts;
     facts.close();

@@ -1,6 +1,6 @@
 /**
- * Watches one thing: probes it again and again, keeps it registered while it is healthy, and ends its startup lease when
- * it is so for the first time.
+ * Watches one thing: probes it again and again, keeps it registered while it is healthy, and ends its startup lease each
+ * time that it becomes so.
  */
 import { Entry } from '../discovery/entry.ts';
 import { releaseLease } from '../discovery/lease.ts';
@@ -9,9 +9,10 @@ import { Checker } from '../health/checker.ts';
 import type { Progress } from '../health/health-state.ts';
 import { runProbe } from '../health/probe.ts';
 import type { Turns } from '../health/turns.ts';
-import { type Clock, delay } from '../shared/clock.ts';
+import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
+import { Loop } from '../shared/loop.ts';
 import type { Health } from '../shared/model.ts';
 import type { Store } from '../shared/store.ts';
 
@@ -28,14 +29,17 @@ export interface WatcherOptions {
 
 /** Pause after the lease could not be released. */
 const RETRY_MS = 1_000;
+/** Between two looks whether there is a lease to be released; each change asks for one of its own. */
+const TICK_MS = 60_000;
 
 export class Watcher {
   private readonly entry: Entry;
   private readonly checker: Checker;
   private readonly unsubscribe: () => void;
-  private readonly abort = new AbortController();
+  private readonly leaseEnd: Loop;
   private state: Health['state'] = 'starting';
-  private leaseReleased = false;
+  /** It has become healthy, and nobody has said yet that it does not hold its lease. */
+  private mayHoldLease = false;
 
   constructor(private readonly options: WatcherOptions) {
     const { store, clock, log, check, turns, probe = runProbe } = options;
@@ -56,6 +60,14 @@ export class Watcher {
     });
     // a watcher that was started again does not know yet what the one before it knew
     this.entry.want({ kind: 'inherit', otherwise: undefined });
+    this.leaseEnd = new Loop({
+      name: `end of the lease ${label}`,
+      clock,
+      log,
+      gatherMs: 0,
+      tickMs: () => (this.mayHoldLease ? RETRY_MS : TICK_MS),
+      pass: () => this.endLease(),
+    });
     this.checker = new Checker({
       check: {
         probe: check.probe,
@@ -83,10 +95,9 @@ export class Watcher {
 
   /** Ends it; what is registered stays until the session ends. */
   async close(): Promise<void> {
-    this.abort.abort(new Error('closing'));
     this.checker.close();
     this.unsubscribe();
-    await this.entry.close();
+    await Promise.all([this.entry.close(), this.leaseEnd.stop()]);
   }
 
   private onLooked({ state, output }: Progress): void {
@@ -102,34 +113,33 @@ export class Watcher {
         this.entry.want({ kind: 'registered', value: registration });
         if (changed) {
           log.info(`${name} is healthy: registered as ${registration.address}`);
-          if (!this.leaseReleased) void this.endLease();
+          this.mayHoldLease = true;
+          this.leaseEnd.trigger();
         }
         return;
       case 'unhealthy':
         this.entry.want({ kind: 'gone' });
-        if (changed) log.warn(`${name} is unhealthy, and not registered: ${output?.text ?? ''}`);
+        if (changed) {
+          log.warn(`${name} is unhealthy, and not registered: ${output?.text ?? ''}`);
+          // who takes it from now on has not started yet
+          this.mayHoldLease = false;
+        }
         return;
     }
   }
 
-  /** Until it is known that the lease of the same label and id is not held by us any more. */
   private async endLease(): Promise<void> {
-    const { store, clock, log, check } = this.options;
+    const { store, log, check } = this.options;
+    // what is asked for without a connection is done later, when it may be unhealthy again
+    if (!this.mayHoldLease || store.state.kind !== 'connected') return;
+    this.mayHoldLease = false;
     const { label } = check.registration;
-    this.leaseReleased = true;
-    for (;;) {
-      try {
-        const release = await releaseLease(store, label, check.serviceId);
-        if (release.kind === 'released') log.info(`${check.serviceId} has started: its lease ${label} is released`);
-        return;
-      } catch (error) {
-        log.warn(`the lease ${label} could not be released: ${messageOf(error)}; tried again`);
-      }
-      try {
-        await delay(clock, RETRY_MS, this.abort.signal);
-      } catch {
-        return;
-      }
+    try {
+      const release = await releaseLease(store, label, check.serviceId);
+      if (release.kind === 'released') log.info(`${check.serviceId} has started: its lease ${label} is released`);
+    } catch (error) {
+      if (this.state === 'healthy') this.mayHoldLease = true;
+      log.warn(`the lease ${label} could not be released: ${messageOf(error)}; tried again while it is healthy`);
     }
   }
 }

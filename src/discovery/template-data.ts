@@ -15,6 +15,8 @@ export interface LeaseFact {
 export interface ClusterFacts {
   /** This host. */
   readonly host: string;
+  /** Where others reach it: a host name or an IP address. */
+  readonly address: string;
   readonly members: Iterable<Pick<Member, 'host' | 'address' | 'labels'>>;
   readonly registrations: Iterable<Registration>;
   readonly desired: Iterable<Pick<Desired, 'host' | 'units'>>;
@@ -33,6 +35,9 @@ export type TemplateLease = Omit<LeaseFact, 'label'>;
 export interface TemplateData {
   /** Name of the host that the file is for. */
   readonly host: string;
+  /** The same, and this host's address, in the words of templates that were written for Serf. */
+  readonly name: string;
+  readonly ip: string;
   readonly members: readonly TemplateMember[];
   /** Members with the label `role: backend`, in the words of templates that were written for Serf. */
   readonly addresses: readonly { readonly host: string; readonly ip: string }[];
@@ -55,7 +60,8 @@ const BREAKS = /[\p{Cc}\u2028\u2029]/gu;
  * The same facts give the same data, in the same order. What anybody wrote to ZooKeeper holds no control characters
  * afterwards, in texts and names alike: no value can begin a line of its own in a file.
  */
-export function templateData({ host, members, registrations, desired, leases }: ClusterFacts): TemplateData {
+export function templateData(facts: ClusterFacts): TemplateData {
+  const { host, address, members, registrations, desired, leases } = facts;
   const services = [...registrations]
     .map((entry) => cleanRegistration(entry))
     .sort((a, b) => compare(a.label, b.label) || compare(a.id, b.id));
@@ -68,6 +74,8 @@ export function templateData({ host, members, registrations, desired, leases }: 
   const cleanMembers = [...members].map(cleanMember).sort((a, b) => compare(a.host, b.host));
   return {
     host,
+    name: host,
+    ip: address,
     members: cleanMembers,
     addresses: cleanMembers.flatMap(({ host, address, labels }) =>
       labels.role === 'backend' ? [{ host, ip: address }] : [],

@@ -16,6 +16,8 @@ import { TemplateLeases } from './template-leases.ts';
 
 export interface TemplateSourcesOptions {
   readonly host: string;
+  /** Where others reach this host: a host name or an IP address. */
+  readonly address: () => string;
   /** Labels of this host. */
   readonly labels: () => Readonly<Record<string, string>>;
   readonly store: Store;
@@ -52,6 +54,7 @@ export class TemplateFacts {
     if (!members.ready || !desired.ready || !directory.ready || !leases.ready) return undefined;
     this.made ??= templateData({
       host: this.options.host,
+      address: this.options.address(),
       members: members.values.values(),
       desired: desired.values.values(),
       registrations: directory.labels().flatMap((label) => directory.entries(label)),

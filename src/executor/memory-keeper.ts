@@ -1,4 +1,7 @@
-/** Keeps the memory file up to date: changes that come while it is being written become one more write. */
+/**
+ * Keeps the memory file up to date: changes that come while it is being written become one more write. What the disk has
+ * refused is written by the next write that is asked for, and `saveApplied` asks for one.
+ */
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Version } from '../shared/model.ts';
@@ -8,6 +11,8 @@ export class MemoryKeeper {
   private writing: Promise<void> = Promise.resolve();
   private due = false;
   private savedApplied: Version | undefined;
+  /** Why the latest write has failed, if so: that is said once. */
+  private refusal: string | undefined;
 
   /** `remembered` is asked at the moment of each write. */
   constructor(
@@ -23,7 +28,7 @@ export class MemoryKeeper {
     return remembered;
   }
 
-  /** Asks for a write, unless the newest version that was obeyed is this one already. */
+  /** Asks for a write, unless this version is on disk, or on its way there, already. */
   saveApplied(applied: Version): void {
     if (applied !== this.savedApplied) this.save();
   }
@@ -46,8 +51,12 @@ export class MemoryKeeper {
       const remembered = this.remembered();
       this.savedApplied = remembered.applied;
       await this.file.save(remembered);
+      this.refusal = undefined;
     } catch (error) {
-      this.log.error(`the state file could not be written: ${messageOf(error)}`);
+      this.savedApplied = undefined;
+      const why = messageOf(error);
+      if (why !== this.refusal) this.log.error(`the state file could not be written: ${why}; tried again`);
+      this.refusal = why;
     }
   }
 }

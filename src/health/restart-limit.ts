@@ -1,10 +1,5 @@
 /** Whether an unhealthy unit is restarted now: with growing pauses, and not too often in any hour. Pure. */
-
-/** The hour of `limitPerHour`. */
-const HOUR_MS = 3_600_000;
-/** Pause after the first restart in an hour; each is twice the one before. */
-const FIRST_PAUSE_MS = 10_000;
-const LONGEST_PAUSE_MS = 600_000;
+import { HOUR_MS, pauseAfter } from '../shared/back-off.ts';
 
 export type RestartDecision =
   | { readonly kind: 'now' }
@@ -27,6 +22,6 @@ export function decideRestart(restarts: readonly number[], limitPerHour: number,
   }
   const last = recent.at(-1);
   if (last === undefined) return { kind: 'now' };
-  const at = last + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (recent.length - 1));
+  const at = last + pauseAfter(recent.length);
   return at <= now ? { kind: 'now' } : { kind: 'later', at };
 }

@@ -51,6 +51,7 @@ export function stayingUnhealthy(given: DecisionInput): Relocation['spent'] {
 export interface Decision {
   readonly placement: Placement;
   readonly stays: Relocation['spent'];
+  readonly pauseEnds: Relocation['pauseEnds'];
   readonly refused: readonly RefusedMove[];
   /** Rules that the placement breaks: it must not be written then. */
   readonly violations: readonly Violation[];
@@ -58,13 +59,14 @@ export interface Decision {
 
 /** The same with what a rebalance asks for. Moves with which the placement would break a rule are refused. */
 export function decide(given: DecisionInput, wish: Pick<RebalanceWish, 'moves' | 'by'> | undefined): Decision {
-  const { placement, input, stays } = placeAll(given);
+  const { placement, input, stays, relocation } = placeAll(given);
+  const { pauseEnds } = relocation;
   const asked = wish && { moves: wish.moves, by: wish.by, braking: given.braking };
   const made = grantMoves(input, placement, asked);
   const violations = verify(input, made.placement, made.granted);
   if (violations.length === 0 || made.granted.length === 0)
-    return { placement: made.placement, stays, refused: made.refused, violations };
+    return { placement: made.placement, stays, pauseEnds, refused: made.refused, violations };
   const why = `the placement would break a rule: ${violations[0]?.message}`;
   const refused = [...made.refused, ...made.granted.map((move) => ({ ...move, why }))];
-  return { placement, stays, refused, violations: verify(input, placement) };
+  return { placement, stays, pauseEnds, refused, violations: verify(input, placement) };
 }

@@ -58,6 +58,8 @@ export class Leader {
   private unsure: ReadonlySet<string> | undefined;
   /** Unit → host → why an unhealthy instance does not move. */
   private stays: Decision['stays'] = new Map();
+  /** When the next unhealthy instance may move that may not yet, ms of the clock. */
+  private pauseEnds: number | undefined;
   /** What of a rebalance is refused. */
   private refused: Decision['refused'] = [];
   private readonly publication: Publication;
@@ -99,7 +101,7 @@ export class Leader {
 
   private nextTick(): number {
     const now = this.options.clock.now();
-    const { ends } = this.attendance;
+    const ends = [...this.attendance.ends, ...(this.pauseEnds === undefined ? [] : [this.pauseEnds])];
     // one that was over when the pass began had no effect as something is still being read: that is waited for, not polled
     const waits = ends.filter((end) => end > this.passBegan).map((end) => Math.max(0, end - now));
     return Math.min(this.options.loopTickMs, ...waits);
@@ -169,8 +171,9 @@ export class Leader {
       braking: this.attendance.braking,
       now: clock.date().getTime(),
     };
-    const { placement, stays, refused, violations } = decide(given, this.view.rebalance);
+    const { placement, stays, pauseEnds, refused, violations } = decide(given, this.view.rebalance);
     this.stays = stays;
+    this.pauseEnds = pauseEnds === undefined ? undefined : now + pauseEnds - given.now;
     this.refused = refused;
     metrics.placed((clock.now() - now) / 1000);
     if (violations.length === 0) return placement;

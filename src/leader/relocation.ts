@@ -3,12 +3,10 @@
  * not come back to for a while: wishes, that `place-healthy.ts` grants where there is another host. The moves of the last
  * hour are told by the desired states themselves, so that another leader counts them, too. Pure.
  */
+import { HOUR_MS, pauseAfter } from '../shared/back-off.ts';
 import type { Desired, DesiredUnit, HealthCheck, HealthMove, Observed, Spec } from '../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
 import type { HostView, Move, Placement } from './placement.ts';
-
-/** The hour of `limitPerHour`. */
-const HOUR_MS = 3_600_000;
 
 export interface RelocationInput {
   readonly spec: Spec;
@@ -30,11 +28,13 @@ export interface Relocation {
   readonly leave: HostsByUnit;
   /** Hosts that an instance left for its health, and shall not be given again. */
   readonly avoid: HostsByUnit;
-  /** Unhealthy instances that may not move any more, and why, one sentence. */
+  /** Unhealthy instances that may not move any more, or not yet, and why, one sentence. */
   readonly spent: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** When the first of those may move that may not yet, ms since 1970; undefined: there is none. */
+  readonly pauseEnds: number | undefined;
 }
 
-const NOTHING: Relocation = { leave: new Map(), avoid: new Map(), spent: new Map() };
+const NOTHING: Relocation = { leave: new Map(), avoid: new Map(), spent: new Map(), pauseEnds: undefined };
 
 /** What is to be wished for now. */
 export function relocations(input: RelocationInput): Relocation {
@@ -43,20 +43,24 @@ export function relocations(input: RelocationInput): Relocation {
   const recent = recentMoves(input.written, input.now);
   const leave = new Map<string, readonly string[]>();
   const spent = new Map<string, ReadonlyMap<string, string>>();
+  const ends: number[] = [];
   for (const [unit, hosts] of input.braking ? [] : unhealthyOn(checks, input)) {
     const limit = checks.get(unit)?.limitPerHour ?? 0;
-    const moved = recent.get(unit)?.length ?? 0;
-    const free = Math.max(0, limit - moved);
+    const moves = recent.get(unit) ?? [];
+    const left = Math.max(0, limit - moves.length);
+    const pauseEnd = left > 0 ? endOfPause(moves, input.now) : undefined;
+    if (pauseEnd !== undefined) ends.push(pauseEnd);
+    const free = pauseEnd === undefined ? left : 0;
     if (free > 0) leave.set(unit, hosts.slice(0, free));
-    if (hosts.length > free)
-      spent.set(unit, new Map(hosts.slice(free).map((host) => [host, describeSpent(moved, limit)])));
+    const why = pauseEnd === undefined ? describeSpent(moves.length, limit) : describePause(moves.length);
+    if (hosts.length > free) spent.set(unit, new Map(hosts.slice(free).map((host) => [host, why])));
   }
   const avoid = new Map<string, readonly string[]>();
   for (const [unit, moves] of recent) {
     const left = [...new Set(moves.map(({ from }) => from))].filter((host) => !hasIt(input.written, host, unit));
     if (checks.has(unit) && left.length > 0) avoid.set(unit, left.sort(compare));
   }
-  return { leave, avoid, spent };
+  return { leave, avoid, spent, pauseEnds: ends.length === 0 ? undefined : Math.min(...ends) };
 }
 
 /** Unit → what was done, or cannot be done, about its unhealthy instances, by host. */
@@ -188,6 +192,21 @@ function unhealthyOn(
     }
   }
   return new Map([...found].map(([unit, on]) => [unit, on.sort(compare)] as const).sort(([a], [b]) => compare(a, b)));
+}
+
+/**
+ * When the pause after the unit's last move is over, ms since 1970, if it is not. A clock that was put back since holds the
+ * unit for twice its pause at most: a move that lies further ahead asks for none.
+ */
+function endOfPause(moves: readonly HealthMove[], now: number): number | undefined {
+  const pause = pauseAfter(moves.length);
+  const holding = moves.flatMap(({ at }) => (Math.abs(now - at) < pause ? [at + pause] : []));
+  return holding.length === 0 ? undefined : Math.max(...holding);
+}
+
+function describePause(moved: number): string {
+  const times = `${moved} time${moved === 1 ? '' : 's'}`;
+  return `moved ${times} within the last hour, and moves again after a pause of ${pauseAfter(moved) / 1000} s`;
 }
 
 function describeSpent(moved: number, limit: number): string {

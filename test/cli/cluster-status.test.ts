@@ -132,6 +132,12 @@ describe('an unhealthy instance that should move', () => {
       'w1: unhealthy: HTTP 503 (no other host can take it at present: it stays where it is)',
     ],
     [
+      'may not yet',
+      2,
+      { w1: { ...sick, desired: [placed('one.service', { moves: [{ from: 'w2', at: 995_000 }] })] }, w2: {}, w3: {} },
+      'w1: unhealthy: HTTP 503 (moved 1 time within the last hour, and moves again after a pause of 10 s)',
+    ],
+    [
       'may not',
       0,
       { w1: sick, w2: {} },

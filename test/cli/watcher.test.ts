@@ -182,6 +182,50 @@ describe('a watcher', () => {
     expect(ensemble.tree.get(holderPath('api'))).toBeDefined();
   });
 
+  it('ends the lease of each start that it sees, and none before it is healthy', async () => {
+    const store = await connect();
+    const options = { store, clock, host: 'w1', acquireTimeoutMs: 1_000, leaseTimeoutMs: 600_000 };
+    const { signal } = new AbortController();
+    watch(store);
+    for (let start = 1; start <= 3; start++) {
+      result = SICK;
+      await clock.advance(2_000);
+      const acquired = acquireLease({ ...options, label: 'web', id: 'web-1', signal });
+      expect(await clock.finish('a lease', acquired)).toEqual({ kind: 'acquired', how: 'free' });
+      await clock.advance(120_000);
+      expect(ensemble.tree.get(holderPath('web'))).toBeDefined();
+      result = { ok: true };
+      await clock.advance(2_000);
+      expect(ensemble.tree.get(holderPath('web'))).toBeUndefined();
+    }
+  });
+
+  it.each([
+    [500, 5_000],
+    [2_500, 1_000],
+    [20_000, 1_000],
+  ])(
+    'that could not end a lease while healthy, for %i ms, does not end it while unhealthy, %i ms later',
+    async (healthyMs, sickMs) => {
+      const store = await connect();
+      const options = { store, clock, host: 'w1', acquireTimeoutMs: 1_000, leaseTimeoutMs: 600_000 };
+      const { signal } = new AbortController();
+      await clock.finish('a lease', acquireLease({ ...options, label: 'web', id: 'web-1', signal }));
+      store.cut('silent');
+      watch(store);
+      await clock.advance(healthyMs);
+      result = SICK;
+      await clock.advance(sickMs);
+      store.heal();
+      await clock.advance(120_000);
+      expect(owner()).toBeUndefined();
+      expect(ensemble.tree.get(holderPath('web'))).toBeDefined();
+      result = { ok: true };
+      await clock.advance(2_000);
+      expect(ensemble.tree.get(holderPath('web'))).toBeUndefined();
+    },
+  );
+
   it('ends the lease when ZooKeeper answers again, if it was silent at that moment', async () => {
     const store = await connect();
     const options = { store, clock, host: 'w1', acquireTimeoutMs: 1_000, leaseTimeoutMs: 600_000 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { EMPTY_VIEW } from '../../src/discovery/hook-view.ts';
 import { Hooks } from '../../src/discovery/hooks.ts';
-import type { TemplateData } from '../../src/discovery/template-data.ts';
+import { templateData } from '../../src/discovery/template-data.ts';
 import { renderTemplate } from '../../src/discovery/template-render.ts';
 import { TemplateRunner } from '../../src/discovery/template-runner.ts';
 import type { Hook } from '../../src/shared/model.ts';
@@ -85,15 +85,8 @@ it('templates are rendered no more often than the share of all of them allows', 
   const folder = await mkdtemp(join(tmpdir(), 'servicewatcher-busy-'));
   const source = join(folder, 'x.tpl');
   await writeFile(source, '{{host}}');
-  const data: TemplateData = {
-    host: 'w9',
-    members: [],
-    addresses: [],
-    discovery: {},
-    services: [],
-    placements: {},
-    leases: {},
-  };
+  const facts = { host: 'w9', address: 'w9', members: [], registrations: [], desired: [], leases: [] };
+  const data = templateData(facts);
   // it is loaded at the first rendering, which takes real time
   await renderTemplate('x', '', data);
   const share = new Share({ clock: worker, share: 0.1, savedMs: 1_000 });

@@ -96,6 +96,6 @@ function entry(label: string, id: string): Registration {
 
 function render(text: string, registrations: readonly Registration[]) {
   const members = ['w1', 'w2'].map((host) => ({ host, address: host, labels: {} }));
-  const data = templateData({ host: 'w1', members, registrations, desired: [], leases: [] });
+  const data = templateData({ host: 'w1', address: 'w1', members, registrations, desired: [], leases: [] });
   return renderTemplate('x', text, data);
 }

@@ -10,6 +10,7 @@ function entry(id: string, more: Partial<Registration> = {}): Registration {
 
 const DATA = templateData({
   host: 'w2',
+  address: '10.0.0.2',
   members: [
     { host: 'w2', address: '10.0.0.2', labels: { rack: 'b' } },
     { host: 'w1', address: '10.0.0.1', labels: { rack: 'c' } },
@@ -58,7 +59,7 @@ describe('the data of templates', () => {
   it('has backends in the words of templates that were written for Serf, none included', async () => {
     const template = 'backend nodes\n{{#each addresses}}\n  server {{ host }} {{ ip }}:3000 check\n{{/each}}\n';
     const member = (host: string, role: string) => ({ host, address: `10.0.0.${host.slice(1)}`, labels: { role } });
-    const nothing = { host: 'w9', registrations: [], desired: [], leases: [] };
+    const nothing = { host: 'w9', address: '10.0.0.9', registrations: [], desired: [], leases: [] };
     const members = [member('w2', 'backend'), member('w9', 'balancer'), member('w1', 'backend')];
     expect(await render(template, templateData({ ...nothing, members }))).toEqual({
       ok: true,
@@ -67,10 +68,24 @@ describe('the data of templates', () => {
     expect(await render(template)).toEqual({ ok: true, text: 'backend nodes\n' });
   });
 
+  it('has this host and its address in the words of templates that were written for Serf', async () => {
+    const template = 'Container {{ name }} has joined the network with the following IP address: {{ ip }}\n';
+    expect(await render(template)).toEqual({
+      ok: true,
+      text: 'Container w2 has joined the network with the following IP address: 10.0.0.2\n',
+    });
+    // of another one where a list is gone through: theirs, or none
+    expect(await render('{{#each members}}{{name}}{{ip}}{{/each}}{{#each members}}{{@root.ip}} {{/each}}')).toEqual({
+      ok: true,
+      text: '10.0.0.2 10.0.0.2 ',
+    });
+  });
+
   it('holds no control characters, whatever was registered', async () => {
     const evil = 'x\n  server evil 6.6.6.6:80\r\u2028\u0085';
     const cleaned = templateData({
       host: 'w1',
+      address: 'w1',
       members: [{ host: 'w1', address: evil, labels: { [evil]: evil } }],
       registrations: [
         entry(evil, { address: evil, role: evil, info: { [evil]: evil, deep: { list: [evil, { [evil]: 1 }] } } }),
@@ -93,6 +108,7 @@ describe('the data of templates', () => {
     const info: Registration['info'] = { deep: JSON.parse(`${'['.repeat(3000)}1${']'.repeat(3000)}`) };
     const { services } = templateData({
       host: 'w1',
+      address: 'w1',
       members: [],
       registrations: [entry('w1', { info })],
       desired: [],
@@ -116,6 +132,7 @@ describe('a template', () => {
     ['{{leases.db.holder.id}} on {{leases.db.holder.host}}, {{leases.db.waiters.length}} wait', 'a on w1, 0 wait'],
     ['{{#each leases.cache.waiters}}{{id}} {{/each}}{{#if leases.cache.holder}}held{{/if}}', 'c b '],
     ['{{#each leases}}{{@key}} {{/each}}{{#if leases.none}}x{{/if}}', 'cache db '],
+    ['[{{nosuch}}{{nosuch.deeper}}{{#if nosuch}}x{{/if}}]', '[]'],
     ['{{json discovery.web.[0].info}}', '{"zone":"a"}'],
     ['{{upper host}} {{lower "AB"}} {{upper nothing}}', 'W2 ab '],
     ['<{{default "" "a&b<\'"}}>', "<a&b<'>"],
@@ -171,6 +188,7 @@ describe('a template', () => {
   it('may be of ten thousand registrations, some times', async () => {
     const many = templateData({
       host: 'w1',
+      address: 'w1',
       members: [],
       registrations: Array.from({ length: 10_000 }, (_, n) => entry(`w${n}`, { role: n % 2 === 0 ? 'a' : 'b' })),
       desired: [],

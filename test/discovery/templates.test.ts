@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeHolder, encodeWaiter, holderPath, waiterPrefix } from '../../src/discovery/lease.ts';
 import { encodeRegistration, registrationPath } from '../../src/discovery/registration.ts';
+import { templateData } from '../../src/discovery/template-data.ts';
 import type { TemplateProgram } from '../../src/discovery/template-file.ts';
 import { renderTemplate } from '../../src/discovery/template-render.ts';
 import { Templates } from '../../src/discovery/templates.ts';
@@ -52,8 +53,8 @@ let endOf: (content: string, options: TemplateProgram) => Promise<CommandResult>
 
 // it is loaded at the first rendering, which takes real time
 beforeAll(async () => {
-  const data = { host: 'w1', members: [], addresses: [], discovery: {}, services: [], placements: {}, leases: {} };
-  await renderTemplate('x', '', data);
+  const facts = { host: 'w1', address: 'w1', members: [], registrations: [], desired: [], leases: [] };
+  await renderTemplate('x', '', templateData(facts));
 });
 
 beforeEach(async () => {
@@ -103,6 +104,7 @@ async function boot(...declared: readonly Template[]): Promise<void> {
   await clock.until('a session', () => store.state.kind === 'connected');
   templates = new Templates({
     host: 'w9',
+    address: () => 'w9.lan',
     labels: () => labels,
     store,
     clock,
@@ -180,7 +182,7 @@ describe('templates', () => {
     await writeFile(
       source,
       [
-        'on {{host}}',
+        'on {{host}}, as {{name}} at {{ip}}',
         '{{#each members}}{{host}} {{address}} {{labels.rack}};{{/each}}',
         '{{#each discovery.web}}{{id}} {{address}}:{{port}};{{/each}}',
         '{{#each services}}{{label}}/{{id}};{{/each}}',
@@ -200,7 +202,7 @@ describe('templates', () => {
     await done(others.create(waiterPrefix('db'), encodeWaiter({ id: 'two', host: 'w2' }), 'ephemeral-sequential'));
     await boot(template());
     expect((await read()).split('\n')).toEqual([
-      'on w9',
+      'on w9, as w9 at w9.lan',
       'w1 w1.lan a;w2 w2.lan b;',
       'w1 w1.lan:80;',
       'mqtt/q1;web/w1;',
@@ -212,7 +214,7 @@ describe('templates', () => {
     await place('w2');
     await clock.advance(1_000);
     expect((await read()).split('\n')).toEqual([
-      'on w9',
+      'on w9, as w9 at w9.lan',
       'w1 w1.lan a;',
       'w1 w1.lan:80;',
       'mqtt/q1;web/w1;',

@@ -192,14 +192,17 @@ describeOnHosts('bad input on two hosts, beside a service that is registered', (
   it('a file with such a label, or with info of 2 MB, is refused with its place', async () => {
     const services = [
       `{name: a, count: 1, discovery: {label: "a/b"}}`,
-      `{name: b, count: 1, discovery: {info: {x: ${'y'.repeat(500_000)}}}}`,
+      `{name: b, count: 1, discovery: {info: {x: ${'y'.repeat(2_000_000)}}}}`,
     ];
     await w1.write('/etc/wrong.yml', cluster.configuration('w1', services));
     const { code, stderr } = await command('check', '/etc/wrong.yml');
     expect(code).toBe(2);
     expect(stderr).toMatch(/^\/etc\/wrong\.yml:\d+:\d+: discovery\.label is a\/b, which cannot be a label: /m);
     expect(stderr).toMatch(
-      /^\/etc\/wrong\.yml:\d+:\d+: discovery\.info takes 489 KiB, more than the 64 KiB that are published/m,
+      /^\/etc\/wrong\.yml:\d+:\d+: discovery\.info takes 1954 KiB, more than the 64 KiB that are published/m,
+    );
+    expect(stderr).toMatch(
+      /^\/etc\/wrong\.yml:\d+:\d+: the services take \d+ KiB, .*; move long scripts and info into files/m,
     );
     await w1.write('/etc/big.json', JSON.stringify({ x: 'y'.repeat(2_000_000) }));
     const watch = ['watch', '--label', 'by', '--service-id', 'x', '--tcp', 'x:1', '--service-info', '@/etc/big.json'];

@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly daemons?: number;
   /** More top-level lines of every configuration file. */
   readonly settings?: string;
+  /** More top-level lines of the configuration of single hosts that run the daemon at first. */
+  readonly settingsOf?: Readonly<Record<string, string>>;
   /** `zookeeper.session_timeout`, seconds; default 10, as a busy machine ends no such session by itself. */
   readonly sessionTimeout?: number;
   /** Settings that a drop-in adds to the daemon's unit. */
@@ -59,7 +61,8 @@ export class Cluster {
     const lab = await Lab.create({ hosts: options.hosts, zookeeper: 3 });
     try {
       const cluster = new Cluster(lab, options);
-      await Promise.all(lab.hosts.slice(0, options.daemons).map((host) => cluster.deploy(host)));
+      const first = lab.hosts.slice(0, options.daemons);
+      await Promise.all(first.map((host) => cluster.deploy(host, options.settingsOf?.[host.name])));
       await cluster.untilSettled();
       return cluster;
     } catch (error) {

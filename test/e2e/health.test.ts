@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Health } from '../../src/shared/model.ts';
 import type { Host } from '../harness/host.ts';
+import { addressOf } from '../harness/network.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { service, sleeping } from '../harness/units.ts';
 import { until, untilEqual } from '../harness/until.ts';
@@ -9,19 +10,19 @@ import { Cluster, DEADLINE_MS } from './cluster.ts';
 
 const WAIT = { deadlineMs: DEADLINE_MS, everyMs: 150 };
 
-/** Answers 200, or 503 once /run/sick-web is there. */
+/** Answers 200, or 503 once /run/sick-web is there, and at which address it was asked. */
 const SERVER = `import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 createServer((request, answer) => {
   const sick = existsSync('/run/sick-web');
-  answer.writeHead(sick ? 503 : 200).end(sick ? 'the disk is full' : 'fine');
+  answer.writeHead(sick ? 503 : 200).end(sick ? 'the disk is full, says ' + request.headers.host : 'fine');
 }).listen(8080);
 `;
 
 /** Quick checks; `sick-NAME` in /run makes them fail. */
-function checked(name: string, more: string): string {
+function checked(name: string, more: string, count = 1): string {
   const check = `exec: [test, '!', -e, '/run/sick-{instance}'], interval: 200ms, unhealthy_after: 2, ${more}`;
-  return `{name: ${name}, count: 1, check: {${check}}}`;
+  return `{name: ${name}, count: ${count}, check: {${check}}}`;
 }
 
 const SERVICES = [
@@ -29,6 +30,7 @@ const SERVICES = [
   checked('again', 'on_unhealthy: restart, limit_per_hour: 1'),
   checked('mover', 'on_unhealthy: move'),
   checked('tied', 'on_unhealthy: move, limit_per_hour: 1'),
+  checked('everywhere', 'on_unhealthy: move', 3),
   "{name: stuck, type: global, check: {exec: [sh, -c, 'sleep 4321 & exec sleep 4321'], timeout: 60s}}",
 ];
 
@@ -42,10 +44,13 @@ describeOnHosts('units with checks on three hosts', () => {
         'again.service': sleeping,
         'mover.service': sleeping,
         'tied.service': sleeping,
+        'everywhere.service': sleeping,
         'stuck.service': sleeping,
       },
       files: { '/usr/local/lib/web.mjs': SERVER },
       services: SERVICES,
+      // elsewhere a host is found by its name
+      settingsOf: Object.fromEntries(['w1', 'w2', 'w3'].map((name) => [name, `host: {address: ${addressOf(name)}}\n`])),
     });
   });
   afterAll(() => cluster?.destroy());
@@ -84,6 +89,11 @@ describeOnHosts('units with checks on three hosts', () => {
     const units = (await cluster.assignments()).hosts[host.name]?.units;
     return units?.find(({ unit }) => unit === `${name}.service`);
   }
+  const untilAction = (host: Host, name: string, action: string) =>
+    until(async () => (await assigned(host, name))?.health?.action === action, {
+      ...WAIT,
+      what: `${name} on ${host.name}: ${action}`,
+    });
 
   it('whose check begins to fail are shown as unhealthy, and run on; a check that hangs delays none', async () => {
     const host = await hostOf('web');
@@ -92,7 +102,8 @@ describeOnHosts('units with checks on three hosts', () => {
     const pids = await cluster.pids('web.service');
     await setSick('web', host);
     await untilHealth(host, 'web', 'unhealthy');
-    const unhealthy = { state: 'unhealthy', output: 'HTTP 503 Service Unavailable: the disk is full' };
+    const said = `the disk is full, says ${addressOf(host.name)}:8080`;
+    const unhealthy = { state: 'unhealthy', output: `HTTP 503 Service Unavailable: ${said}` };
     expect(await health(host, 'web')).toEqual(unhealthy);
     await until(async () => (await assigned(host, 'web'))?.health?.state === 'unhealthy', {
       ...WAIT,
@@ -129,7 +140,7 @@ describeOnHosts('units with checks on three hosts', () => {
     expect(Object.values(await cluster.pids('again.service'))).toEqual([after]);
   });
 
-  it('move once where they are sick, and not back; sick everywhere, they end up where they run on, after as many moves as they may make', async () => {
+  it('move once where they are sick, and not back; sick everywhere, they pause, and end up where they run on, after as many moves as they may make', async () => {
     const first = await hostOf('mover');
     await setSick('mover', first);
     const second = await hostOtherThan('mover', first);
@@ -140,35 +151,34 @@ describeOnHosts('units with checks on three hosts', () => {
     expect((await hostOf('mover')).name).toBe(second.name);
 
     const before = await hostOf('tied');
-    await Promise.all(['mover', 'tied'].map((name) => setSick(name, ...cluster.lab.hosts)));
+    await Promise.all(['mover', 'tied', 'everywhere'].map((name) => setSick(name, ...cluster.lab.hosts)));
     const [third] = cluster.lab.hosts.filter(({ name }) => name !== first.name && name !== second.name);
     if (third === undefined) throw new Error('no third host');
     await cluster.untilRunsOn('mover.service', [third.name]);
-    const stays = 'no other host can take it at present: it stays where it is';
-    await until(async () => (await assigned(third, 'mover'))?.health?.action === stays, {
-      ...WAIT,
-      what: 'it to stay',
-    });
-    const moves = async () =>
+    await untilAction(third, 'mover', 'moved 2 times within the last hour, and moves again after a pause of 20 s');
+    const moved = async (): Promise<{ at: string; from: string; to: string; reason: string }[]> =>
       (await third.mustSh('servicewatcher', 'events', '--service', 'mover', '--json'))
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line))
-        .filter(({ kind }) => kind === 'moved')
-        .map(({ from, to, reason }) => `${from} ${to} ${reason}`);
+        .filter(({ kind }) => kind === 'moved');
+    const moves = async () => (await moved()).map(({ from, to, reason }) => `${from} ${to} ${reason}`);
     await untilEqual(moves, [`${first.name} ${second.name} unhealthy`, `${second.name} ${third.name} unhealthy`], {
       ...WAIT,
       what: 'the moves',
     });
+    const [one, two] = (await moved()).map(({ at }) => Date.parse(at));
+    // what is told is told a moment after it was decided
+    expect((two ?? 0) - (one ?? 0)).toBeGreaterThan(9_000);
     expect(await cluster.runsOn('mover.service')).toEqual([third.name]);
 
     const tied = await hostOtherThan('tied', before);
     const spent = '1 of the 1 moves that it may make in an hour are made (limit_per_hour): it stays where it is';
-    await until(async () => (await assigned(tied, 'tied'))?.health?.action === spent, {
-      ...WAIT,
-      what: 'the limit of moves to be told',
-    });
+    await untilAction(tied, 'tied', spent);
     expect(await cluster.runsOn('tied.service')).toEqual([tied.name]);
+    const stays = 'no other host can take it at present: it stays where it is';
+    for (const host of cluster.lab.hosts) await untilAction(host, 'everywhere', stays);
+    expect(await cluster.runsOn('everywhere.service')).toEqual(['w1', 'w2', 'w3']);
     await setWell('mover', ...cluster.lab.hosts);
     await untilHealth(third, 'mover', 'healthy');
   });

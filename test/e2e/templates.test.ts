@@ -32,6 +32,37 @@ const LOOK = `#!/bin/sh
 cat "$1" >/srv/looked
 grep -o 'servicewatcher-template-[0-9a-f]*' /proc/self/cgroup >/srv/group
 `;
+/** As it was written for Serf: hosts that are backends by their label, and in front who renders it. */
+const SERF_TEMPLATE = `# Container {{ name }} has joined the network with the following IP address: {{ ip }}
+global
+    maxconn 4096
+
+defaults
+    mode http
+    option httplog
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+
+frontend localnodes
+    bind *:80
+    default_backend nodes
+
+backend nodes
+    balance roundrobin
+    option forwardfor
+    option httpclose
+    option httpchk HEAD /
+    cookie SERVERID insert indirect nocache
+    {{#each addresses}}
+    server {{ host }} {{ ip }}:3000 check
+    {{/each}}
+
+listen stats
+    bind *:1936
+    stats enable
+    stats uri /
+`;
 const TEMPLATES = `templates:
   - source: ${SOURCE}
     destination: ${HAPROXY_CONFIG}
@@ -266,8 +297,11 @@ describeOnHosts('a template on three hosts', () => {
     await untilEqual(written, ['w1 w2 w3 ', 'w1 w2 w3 ', 'servers'], { ...WAIT, what: 'what is written' });
     expect(await pages.read('/srv/group')).toMatch(/^servicewatcher-template-[0-9a-f]{32}\n/);
 
-    // as it was written for Serf: hosts that are backends by their label
-    await pages.write('/etc/serf.hb', '{{#each addresses}}\nserver {{ host }} {{ ip }}:3000 check\n{{/each}}\n');
-    expect(await pages.mustSh('servicewatcher', 'render', '/etc/serf.hb')).toBe('server w3 w3:3000 check\n');
+    await pages.write('/etc/serf.hb', SERF_TEMPLATE);
+    await pages.mustSh('servicewatcher', 'render', '/etc/serf.hb', '--out', '/etc/serf.cfg');
+    const rendered = await pages.read('/etc/serf.cfg');
+    expect(rendered).toMatch(/^# Container w3 has joined the network with the following IP address: w3\n/);
+    expect(rendered.match(/^ *server .*$/gm)).toEqual(['    server w3 w3:3000 check']);
+    expect(await pages.sh('haproxy', '-c', '-f', '/etc/serf.cfg')).toMatchObject({ code: 0 });
   });
 });

@@ -112,10 +112,15 @@ export class HaproxyCluster {
     await Promise.all(this.balancers.map((name) => this.untilServers(name, hosts)));
   }
 
-  /** Resolves when systemd has started the unit again whose processes are killed now. */
+  /** Kills all processes of the unit; resolves when systemd has started it again. */
   async killAndWait(host: Host, unit: string): Promise<void> {
     const { mainPid } = await host.unitState(unit);
     await host.systemctl('kill', '--signal=KILL', unit);
+    await this.untilRestarted(host, unit, mainPid);
+  }
+
+  /** Resolves when systemd has started the unit again, with another main process than this, by the pids of the host. */
+  async untilRestarted(host: Host, unit: string, mainPid: number): Promise<void> {
     const restarted = async () => ![0, mainPid].includes((await host.unitState(unit)).mainPid);
     await until(restarted, { ...WAIT, what: `systemd to start ${unit} on ${host.name} again` }).catch(
       async (error: unknown) => {

@@ -34,8 +34,8 @@ function wishes(change: Partial<Omit<RelocationInput, 'spec' | 'hosts'>> & { ser
   const spec = { services: [service], brake: { above: 0.5, atLeast: 3, holdMs: 60_000 } };
   const hosts = ['w1', 'w2', 'w3'].map((name) => ({ name, state, excluded: new Map() }));
   const given = { written: written({ w1: [entry()] }), observed: unhealthy('w1'), braking: false, now: NOW };
-  const { leave, avoid, spent } = relocations({ ...given, spec, hosts, ...rest });
-  return { leave: leave.get(A) ?? [], avoid: avoid.get(A) ?? [], spent: [...(spent.get(A) ?? [])] };
+  const { leave, avoid, spent, pauseEnds } = relocations({ ...given, spec, hosts, ...rest });
+  return { leave: leave.get(A) ?? [], avoid: avoid.get(A) ?? [], spent: [...(spent.get(A) ?? [])], pauseEnds };
 }
 
 const ago = (ms: number, from: string): HealthMove => ({ from, at: NOW - ms });
@@ -89,15 +89,17 @@ describe('an unhealthy instance', () => {
       leave: [],
       avoid: ['w2', 'w3'],
       spent: [['w1', '2 of the 2 moves that it may make in an hour are made (limit_per_hour): it stays where it is']],
+      pauseEnds: undefined,
     });
   });
 
   it('shall leave again when the first of these is an hour ago', () => {
-    const moves = [ago(HOUR, 'w2'), ago(1, 'w3')];
+    const moves = [ago(HOUR, 'w2'), ago(10_000, 'w3')];
     expect(wishes({ written: written({ w1: [entry({ moves })] }) })).toEqual({
       leave: ['w1'],
       avoid: ['w3'],
       spent: [],
+      pauseEnds: undefined,
     });
   });
 
@@ -110,17 +112,51 @@ describe('an unhealthy instance', () => {
   it('counts the moves that any instance of its unit made, with one of them or another', () => {
     const hosts = {
       w1: [entry()],
-      w2: [entry({ moves: [ago(5, 'w3')] })],
-      w3: [entry({ withdrawn: true, moves: [ago(9, 'w3')] })],
+      w2: [entry({ moves: [ago(20_000, 'w3')] })],
+      w3: [entry({ withdrawn: true, moves: [ago(30_000, 'w3')] })],
     };
     const many = wishes({ written: written(hosts), observed: unhealthy('w1', 'w2') });
     expect(many.leave).toEqual([]);
     expect(many.spent).toHaveLength(2);
     const few = wishes({
-      written: written({ w1: [entry()], w2: [entry({ moves: [ago(5, 'w3')] })] }),
+      written: written({ w1: [entry()], w2: [entry({ moves: [ago(20_000, 'w3')] })] }),
       observed: unhealthy('w1', 'w2'),
     });
     expect([few.leave, few.spent.map(([host]) => host)]).toEqual([['w1'], ['w2']]);
+  });
+
+  it.each([
+    ['the first', [9_999], 10_000, 1],
+    ['the second', [15_000, 19_999], 20_000, 5_000],
+    ['the second, counting those of the last hour only', [9_999, HOUR], 10_000, 1],
+    ['the third, though the others are long past', [39_999, 3_000_000, 3_100_000], 40_000, 1],
+    ['the tenth', [599_999, ...Array.from({ length: 9 }, (_, index) => 700_000 + index)], 600_000, 1],
+  ])('shall stay for a pause that doubles, after %s move', (_which, ages, pauseMs, leftMs) => {
+    const service: Service = { ...SHARED, check: { ...CHECK, limitPerHour: 99 } };
+    const hosts = written({ w1: [entry({ moves: ages.map((ms, index) => ago(ms, `old${index}`)) })] });
+    const given = { service, written: hosts };
+    const counted = ages.filter((ms) => ms < HOUR).length;
+    const why = `moved ${counted} time${counted === 1 ? '' : 's'} within the last hour, and moves again after a pause of ${pauseMs / 1000} s`;
+    expect(wishes(given)).toMatchObject({ leave: [], spent: [['w1', why]], pauseEnds: NOW + leftMs });
+    expect(wishes({ ...given, now: NOW + leftMs - 1 }).leave).toEqual([]);
+    expect(wishes({ ...given, now: NOW + leftMs })).toMatchObject({ leave: ['w1'], spent: [], pauseEnds: undefined });
+  });
+
+  it('has no pause that matters once its moves of the hour are made, or while it is healthy', () => {
+    const moves = [ago(2, 'w2'), ago(1, 'w3')];
+    expect(wishes({ written: written({ w1: [entry({ moves })] }) }).pauseEnds).toBeUndefined();
+    const healthy = { written: written({ w1: [entry({ moves: [ago(1, 'w2')] })] }), observed: unhealthy() };
+    expect(wishes(healthy)).toMatchObject({ spent: [], pauseEnds: undefined });
+  });
+
+  it('pauses no longer than twice as long for a clock that was put back', () => {
+    const at = (ahead: number) => wishes({ written: written({ w1: [entry({ moves: [ago(-ahead, 'w2')] })] }) });
+    expect(at(9_999)).toMatchObject({ leave: [], pauseEnds: NOW + 19_999 });
+    expect(at(10_000)).toMatchObject({ leave: ['w1'], pauseEnds: undefined });
+    // what is done by the clock of now counts, whatever lies ahead
+    const moves = [ago(-HOUR / 2, 'w2'), ago(5_000, 'w3')];
+    const service: Service = { ...SHARED, check: { ...CHECK, limitPerHour: 3 } };
+    expect(wishes({ service, written: written({ w1: [entry({ moves })] }) }).pauseEnds).toBe(NOW + 15_000);
   });
 
   it('is not held for ever by a clock that was ahead', () => {
@@ -155,7 +191,7 @@ describe('what becomes of a wish', () => {
       unplaced: [],
       moves: [],
     });
-    const relocation = { leave: new Map([[A, ['w1']]]), avoid: new Map(), spent: new Map() };
+    const relocation = { leave: new Map([[A, ['w1']]]), avoid: new Map(), spent: new Map(), pauseEnds: undefined };
     expect(describeStays(relocation, placed('w2')).size).toBe(0);
     expect(describeStays(relocation, placed('w1')).get(A)?.get('w1')).toContain('no other host can take it');
   });
@@ -214,27 +250,30 @@ describe('the moves that are noted', () => {
     expect(noted).toEqual({ w3: [[ago(5, 'w1'), { from: 'w2', at: NOW }]] });
   });
 
-  it('never exceed the limit in any hour, whoever leads and whenever it is looked', () => {
-    const steps = fc.array(fc.integer({ min: 0, max: 900_000 }), { maxLength: 50 });
+  it('never exceed the limit in any hour, nor come without a pause, whoever leads and whenever it is looked', () => {
+    const wait = fc.oneof(fc.integer({ min: 0, max: 45_000 }), fc.integer({ min: 0, max: 900_000 }));
     fc.assert(
-      fc.property(steps, (waits) => {
+      fc.property(fc.array(wait, { maxLength: 50 }), fc.integer({ min: 1, max: 5 }), (waits, limitPerHour) => {
+        const service: Service = { ...SHARED, check: { ...CHECK, limitPerHour } };
         let now = NOW;
         let before = written({ w1: [entry()] });
         const times: number[] = [];
         for (const wait of waits) {
           now += wait;
           const [on = ''] = before.keys();
-          const { leave } = wishes({ written: before, observed: unhealthy(on), now });
+          const { leave } = wishes({ service, written: before, observed: unhealthy(on), now });
           if (leave.length === 0) continue;
           times.push(now);
           const to = on === 'w1' ? 'w2' : 'w1';
           const told = noteMoves(new Map([[to, [entry()]]]), [move(on, to)], before, now);
           before = written({ [to]: told.get(to) ?? [] });
         }
-        for (const at of times)
-          expect(times.filter((other) => other >= at && other < at + HOUR).length).toBeLessThanOrEqual(
-            CHECK.limitPerHour,
-          );
+        times.forEach((at, index) => {
+          expect(times.filter((other) => other >= at && other < at + HOUR).length).toBeLessThanOrEqual(limitPerHour);
+          const earlier = times.slice(0, index).filter((other) => at - other < HOUR);
+          const last = earlier.at(-1);
+          if (last !== undefined) expect(at - last).toBeGreaterThanOrEqual(10_000 * 2 ** (earlier.length - 1));
+        });
       }),
     );
   });

@@ -133,6 +133,25 @@ describe('an unhealthy instance that is to move', () => {
   });
 
   it.each(['keep', 'stop'] as const)(
+    'moves on after a pause that doubles, at its end, and is shown to wait (isolation: %s)',
+    async (isolation) => {
+      await begin(service({ isolation, limitPerHour: 9 }), 'w1', 'w2', 'w3', 'w4');
+      for (const { name } of hosts) sick.add(name);
+      const times: number[] = [];
+      for (const [index, name] of ['w2', 'w3', 'w4'].entries()) {
+        await untilOn(name);
+        times.push(clock.now());
+        if (index === 0) {
+          await clock.advance(5_000);
+          expect(actionOn('w2')).toBe('moved 1 time within the last hour, and moves again after a pause of 10 s');
+        }
+      }
+      const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+      expect(gaps.map((ms) => Math.round(ms / 1_000))).toEqual([10, 20]);
+    },
+  );
+
+  it.each(['keep', 'stop'] as const)(
     'moves no more often than it may in an hour, though the leader changes (isolation: %s)',
     async (isolation) => {
       await begin(service({ isolation, limitPerHour: 1 }), 'w1', 'w2', 'w3');

@@ -31,7 +31,7 @@ const SPEC_RECORD_BYTES = 32 * 1024;
 export function parseConfig(source: string, file: string, hostname: string): ParsedConfig {
   if (source.length > MAX_SOURCE_CHARACTERS) {
     return refused(
-      `the file has more than ${MAX_SOURCE_CHARACTERS} characters; move long scripts into files of their own`,
+      `the file has more than ${MAX_SOURCE_CHARACTERS} characters; move long scripts and info into files of their own`,
     );
   }
   const document = parseLocated(source);
@@ -123,7 +123,7 @@ function readSpec(
     const kib = (size: number): string => `${Math.ceil(size / 1024)} KiB`;
     findings.problemAtKey(
       ['services'],
-      `the services take ${kib(bytes)}, more than the ${kib(MAX_PAYLOAD_BYTES - SPEC_RECORD_BYTES)} that fit into ZooKeeper; move long prestart scripts into files on the hosts`,
+      `the services take ${kib(bytes)}, more than the ${kib(MAX_PAYLOAD_BYTES - SPEC_RECORD_BYTES)} that fit into ZooKeeper; move long scripts and info into files on the hosts`,
     );
   }
   return spec;

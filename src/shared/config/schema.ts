@@ -74,65 +74,65 @@ const service = z.strictObject(
   map('the keys of a service'),
 );
 
+const timings = z.strictObject(
+  {
+    loop_tick: duration(10).nullish(),
+    failed_loop_tick: duration(10).nullish(),
+    partitioner_boundary: duration(0).nullish(),
+    partitioner_reaction: duration(0).nullish(),
+  },
+  map('durations'),
+);
+
+const zookeeper = z.strictObject(
+  {
+    quorum: quorum.optional(),
+    session_timeout: duration(1000, MAX_SESSION_TIMEOUT_MS).nullish(),
+    chroot: text('an absolute znode path such as /servicewatcher').nullish(),
+    timings: timings.nullish(),
+  },
+  map('settings, quorum at least'),
+);
+
+const http = z.strictObject(
+  { listen: leaf(readListen, 'write :9780, an address with a port such as 127.0.0.1:9780, or a port').nullish() },
+  map('settings: listen'),
+);
+
+const host = z.strictObject(
+  {
+    name: text('the name of this host').nullish(),
+    address: text('a host name or an IPv4 address').nullish(),
+    labels: texts('labels and their values').nullish(),
+  },
+  map('settings: name, address, labels'),
+);
+
+const brake = z.strictObject(
+  {
+    above: leaf(readFraction, 'write a share of the hosts, from 0% to 100%').nullish(),
+    at_least: positive.nullish(),
+    hold: duration(0).nullish(),
+  },
+  map('settings: above, at_least, hold'),
+);
+
+const systemd = z.strictObject(
+  { bus: text('the address of a D-Bus, such as unix:path=/run/dbus/system_bus_socket').nullish() },
+  map('settings: bus'),
+);
+
 const file = z.strictObject({
-  zookeeper: z
-    .strictObject(
-      {
-        quorum: quorum.optional(),
-        session_timeout: duration(1000, MAX_SESSION_TIMEOUT_MS).nullish(),
-        chroot: text('an absolute znode path such as /servicewatcher').nullish(),
-        timings: z
-          .strictObject(
-            {
-              loop_tick: duration(10).nullish(),
-              failed_loop_tick: duration(10).nullish(),
-              partitioner_boundary: duration(0).nullish(),
-              partitioner_reaction: duration(0).nullish(),
-            },
-            map('durations'),
-          )
-          .nullish(),
-      },
-      map('settings, quorum at least'),
-    )
-    .nullish(),
+  zookeeper: zookeeper.nullish(),
   services: list(service, 'services, each starting with -').nullish(),
   templates: list(templateShape, 'templates, each starting with -').nullish(),
   hooks: list(hookShape, 'hooks, each starting with -').nullish(),
-  http: z
-    .strictObject(
-      { listen: leaf(readListen, 'write :9780, an address with a port such as 127.0.0.1:9780, or a port').nullish() },
-      map('settings: listen'),
-    )
-    .nullish(),
-  host: z
-    .strictObject(
-      {
-        name: text('the name of this host').nullish(),
-        address: text('a host name or an IPv4 address').nullish(),
-        labels: texts('labels and their values').nullish(),
-      },
-      map('settings: name, address, labels'),
-    )
-    .nullish(),
+  http: http.nullish(),
+  host: host.nullish(),
   on_stop: oneOf('stop', 'keep').nullish(),
   isolation: isolation.nullish(),
-  brake: z
-    .strictObject(
-      {
-        above: leaf(readFraction, 'write a share of the hosts, from 0% to 100%').nullish(),
-        at_least: positive.nullish(),
-        hold: duration(0).nullish(),
-      },
-      map('settings: above, at_least, hold'),
-    )
-    .nullish(),
-  systemd: z
-    .strictObject(
-      { bus: text('the address of a D-Bus, such as unix:path=/run/dbus/system_bus_socket').nullish() },
-      map('settings: bus'),
-    )
-    .nullish(),
+  brake: brake.nullish(),
+  systemd: systemd.nullish(),
   state_dir: text('an absolute path').nullish(),
 });
 
@@ -141,15 +141,15 @@ export type RawConfig = z.infer<typeof file>;
 export type RawService = z.infer<typeof service>;
 
 /** Keys that may stand at each level, by path without list indices. */
-const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
+export const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(file.shape),
-  zookeeper: ['quorum', 'session_timeout', 'chroot', 'timings'],
-  'zookeeper.timings': ['loop_tick', 'failed_loop_tick', 'partitioner_boundary', 'partitioner_reaction'],
+  zookeeper: Object.keys(zookeeper.shape),
+  'zookeeper.timings': Object.keys(timings.shape),
   services: Object.keys(service.shape),
-  http: ['listen'],
-  host: ['name', 'address', 'labels'],
-  brake: ['above', 'at_least', 'hold'],
-  systemd: ['bus'],
+  http: Object.keys(http.shape),
+  host: Object.keys(host.shape),
+  brake: Object.keys(brake.shape),
+  systemd: Object.keys(systemd.shape),
   ...ATTACHMENT_KEYS,
   ...TEMPLATE_KEYS,
   ...HOOK_KEYS,

@@ -405,7 +405,7 @@ describe('each mistake is reported at its place, with what is allowed', () => {
 
   test('information of 2 MB', () => {
     expect(problems(`- {name: a, count: 1, discovery: {info: {a: ${'x'.repeat(1_999_000)}}}}`)).toEqual([
-      'c.yml:2:1: the services take 1953 KiB, more than the 868 KiB that fit into ZooKeeper; move long prestart scripts into files on the hosts',
+      'c.yml:2:1: the services take 1953 KiB, more than the 868 KiB that fit into ZooKeeper; move long scripts and info into files on the hosts',
       'c.yml:3:35: discovery.info takes 1953 KiB, more than the 64 KiB that are published; name a place to read it from instead',
     ]);
   });

@@ -152,7 +152,9 @@ describe('a wrong file', () => {
 
   test('a file too large to be a configuration is not even parsed', async () => {
     const file = await fileWith('large.yml', '#'.repeat(2 * 1024 * 1024 + 1));
-    expect((await run(file)).err).toContain('the file has more than 2097152 characters');
+    expect((await run(file)).err).toBe(
+      `${file}: the file has more than 2097152 characters; move long scripts and info into files of their own\n`,
+    );
   });
 });
 

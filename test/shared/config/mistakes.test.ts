@@ -505,7 +505,7 @@ describe('many mistakes', () => {
     const script = 'x'.repeat(100_000);
     const services = Array.from({ length: 10 }, (_, index) => `- {name: s${index}, count: 1, prestart: ${script}}`);
     expect(problems(services.join('\n'))).toEqual([
-      'c.yml:2:1: the services take 978 KiB, more than the 868 KiB that fit into ZooKeeper; move long prestart scripts into files on the hosts',
+      'c.yml:2:1: the services take 978 KiB, more than the 868 KiB that fit into ZooKeeper; move long scripts and info into files on the hosts',
     ]);
   });
 
