@@ -1,10 +1,13 @@
-/** SPEC.md is held to the tests that it names: every invariant has some, they exist under just these names, and so do the planted bugs. */
+/**
+ * SPEC.md is held to the tests that it names: every invariant has some, they exist under just these names and are not left
+ * out, and the planted bugs break what they are named for.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { projectRoot } from './harness/project.ts';
 import { INVARIANTS } from './simulation/invariants.ts';
-import { PLANTED } from './simulation/planted.ts';
+import { PLANTED, type PlantedBug } from './simulation/planted.ts';
 
 interface Named {
   readonly file: string;
@@ -38,6 +41,16 @@ function entriesOf(text: string): Entry[] {
     });
 }
 
+/** Without lines that are nothing but a comment. */
+function withoutComments(code: string): string {
+  return code.replace(/^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm, '');
+}
+
+/** Whether some tests of a file are not run, or not always. */
+function leavesTestsOut(code: string): boolean {
+  return /\.(?:skip|skipIf|runIf|todo|only|fails)\b/.test(withoutComments(code));
+}
+
 /** What stands between backticks. */
 function quoted(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
@@ -47,7 +60,8 @@ function quoted(text: string): string[] {
  * Names of the tests in a file, as written: `it('…')`, `test('…')`, and those with a table, `it.each(…)('…')`. Where that is
  * a mere `%s`, what each row begins with.
  */
-function testNames(code: string): Set<string> {
+function testNames(text: string): Set<string> {
+  const code = withoutComments(text);
   const names = new Set<string>();
   for (const { index, 0: word } of code.matchAll(/(?<![\w.$'"`])(?:it|test)(?=[.(])/g)) {
     const name = nameAfter(code, index + word.length);
@@ -120,6 +134,19 @@ function mistakes(entries: readonly Entry[], names: (file: string) => ReadonlySe
   ]);
 }
 
+/** Planted bugs that are not known, or break what their entry does not name, one sentence each. */
+function misplanted(entries: readonly Entry[], bugs: readonly Pick<PlantedBug, 'what' | 'violates'>[]): string[] {
+  const known = new Map(bugs.map(({ what, violates }) => [what, violates]));
+  return entries.flatMap(({ number, planted, simulated }) =>
+    planted.flatMap((what) => {
+      const violates = known.get(what);
+      if (violates === undefined) return [`INV-${number}: no bug '${what}' is planted`];
+      const others = violates.filter((name) => !simulated.includes(name));
+      return others.map((name) => `INV-${number}: '${what}' breaks ${name}, which is not named`);
+    }),
+  );
+}
+
 describe('an invariant of SPEC.md', () => {
   const entries = entriesOf(read('SPEC.md'));
 
@@ -134,9 +161,15 @@ describe('an invariant of SPEC.md', () => {
     expect(mistakes(entries, names)).toEqual([]);
   });
 
+  it('names no file in which tests are left out', () => {
+    const files = [...new Set(entries.flatMap(({ tests }) => tests.map(({ file }) => file)))];
+    expect(files.filter((file) => leavesTestsOut(read(file)))).toEqual([]);
+  });
+
   it('is broken by planted bugs that the simulation knows, at least ten of them are', () => {
-    const bugs = new Set(PLANTED.map(({ what }) => what));
-    expect(entries.flatMap(({ planted }) => planted).filter((what) => !bugs.has(what))).toEqual([]);
+    expect(misplanted(entries, PLANTED)).toEqual([]);
+    const named = new Set(entries.flatMap(({ planted }) => planted));
+    expect(PLANTED.map(({ what }) => what).filter((what) => !named.has(what))).toEqual([]);
     expect(entries.filter(({ planted }) => planted.length > 0).length).toBeGreaterThanOrEqual(10);
   });
 });
@@ -189,7 +222,28 @@ describe('the reader of SPEC.md', () => {
     ["const ROWS = [\n  [\n    'a row',\n    1,\n  ],\n];\ntest.each(ROWS)('%s', () => {})", ['a row']],
     ["it('isn\\'t \\u001b', () => {})", ["isn't \u001b"]],
     ["commit('is none'); await('is none'); text.test('is none')", []],
+    ["  // it('is none', () => {})\n/* it('is none')\n   it('is none') */\nit('is one', () => {}) // it", ['is one']],
   ] as const)('finds the tests in %j', (code, expected) => {
     expect([...testNames(code)]).toEqual(expected);
+  });
+
+  it.each([
+    ["it.skip('is one', () => {})", true],
+    ["describe.skip('some', () => {})", true],
+    ["it.skipIf(slow)('is one', () => {})", true],
+    ["it.todo('is one')", true],
+    ["it('is one', (context) => context.skip())", true],
+    ["it('is one', () => expect(skipped).toEqual(list.skipped))", false],
+    ["// it.skip('is one')\nit('is one', () => {})", false],
+  ])('sees whether tests are left out in %j: %s', (code, expected) => {
+    expect(leavesTestsOut(code)).toBe(expected);
+  });
+
+  it('notices a planted bug that is not there, and one that breaks what its entry does not name', () => {
+    const bug = { what: 'the fence is left out', violates: ['INV-LIVE', 'INV-FENCE'] } as const;
+    expect(misplanted(entriesOf(spec), [bug])).toEqual([
+      "INV-01: 'the fence is left out' breaks INV-FENCE, which is not named",
+    ]);
+    expect(misplanted(entriesOf(spec), [])).toEqual(["INV-01: no bug 'the fence is left out' is planted"]);
   });
 });
