@@ -8,20 +8,28 @@ import {
   type EnsembleState,
   type EnsembleStatus,
 } from '../shared/zookeeper/ensemble.ts';
+import { askTickTime, tickTimeWarnings } from '../shared/zookeeper/tick-time.ts';
 import { EXIT, readConfig, serversOf } from './session.ts';
 
 /** How long a server may take to answer, ms. */
 const DEADLINE_MS = 2_000;
 
 /**
- * Prints the table, or with `json` an `EnsembleStatus`. Answers 0 when requests are served, 1 when they are not (no quorum,
+ * Prints the table, or with `json` an `EnsembleStatus` with `tickTimes` of the servers that serve, and `warnings`. Answers 0 when requests are served, 1 when they are not (no quorum,
  * no leader, or servers that are not one ensemble), 3 when no server answers at all.
  */
 export async function ensemble(file: string, options: { readonly json: boolean }): Promise<number> {
   const config = await readConfig(file);
   if (!config) return EXIT.usage;
-  const status = await askEnsemble(serversOf(config), DEADLINE_MS);
-  process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : `${render(status)}\n`);
+  const servers = serversOf(config);
+  const [status, asked] = await Promise.all([
+    askEnsemble(servers, DEADLINE_MS),
+    Promise.all(servers.map((server) => askTickTime(server, DEADLINE_MS))),
+  ]);
+  const tickTimes = asked.filter((_, index) => status.servers[index]?.report.kind === 'serving');
+  const warnings = tickTimeWarnings(tickTimes, config.zookeeper.sessionTimeoutMs);
+  const told = options.json ? JSON.stringify({ ...status, tickTimes, warnings }) : render(status, warnings);
+  process.stdout.write(`${told}\n`);
   return EXIT_CODES[status.state];
 }
 
@@ -35,15 +43,16 @@ const EXIT_CODES = {
 
 const COLUMNS = ['server', 'role', 'answered in ms', 'latency min/avg/max ms', 'connections', 'zxid', 'version'];
 
-/** The table, and one sentence on the whole. */
-export function render(status: EnsembleStatus): string {
+/** The table, what is to be mended, and one sentence on the whole. */
+export function render(status: EnsembleStatus, warnings: readonly string[] = []): string {
   const table = new Table({
     head: COLUMNS.map((title) => colors.bold(title)),
     style: { head: [], border: [] },
   });
   for (const asked of status.servers) table.push([asked.server, ...cells(asked)]);
   const paint = status.quorum ? colors.green : colors.red;
-  return `${table.toString()}\n${paint(describeEnsemble(status))}`;
+  const warned = warnings.map((warning) => colors.yellow(`warning: ${warning}`));
+  return [table.toString(), ...warned, paint(describeEnsemble(status))].join('\n');
 }
 
 function cells({ report, answeredInMs }: AskedServer): string[] {

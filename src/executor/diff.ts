@@ -42,6 +42,8 @@ export interface DiffInput {
   readonly isolated: boolean;
   /** Units with `isolation: stop` that may be started: no other host may, and a guard of theirs runs. */
   readonly cleared: ReadonlySet<string>;
+  /** Why none of them is started on this host until a person has mended it, one sentence; undefined: nothing is to be mended. */
+  readonly hindrance: string | undefined;
   /** Units with `isolation: stop` as they were known last: they count while `desired` is not known. */
   readonly runOnce: ReadonlySet<string>;
   /** Units that run but are to be started anew, because their check asks for it. */
@@ -198,7 +200,7 @@ function cleared(decision: Decision, input: DiffInput): Decision {
   const ahead = serviceAhead(decision.desired, input.starts);
   if (ahead !== undefined) return { kind: 'wait', why: ahead };
   if (decision.desired.isolation === 'keep' || input.cleared.has(decision.unit)) return decision;
-  return { kind: 'wait', why: 'it is not yet certain that it runs nowhere else (isolation: stop)' };
+  return { kind: 'wait', why: input.hindrance ?? 'it is not yet certain that it runs nowhere else (isolation: stop)' };
 }
 
 /** Holds back the start of a unit whose turn it is not. */

@@ -10,7 +10,7 @@ import type { Store } from '../shared/store.ts';
 import { Guards } from './guards.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Isolation } from './isolation.ts';
-import { StopTimes } from './stop-times.ts';
+import { StopTimes, sessionTooShort } from './stop-times.ts';
 import type { Systemd } from './systemd.ts';
 
 export interface LeaseOptions {
@@ -71,15 +71,20 @@ export class Lease {
 
   /**
    * Those that may be started now: nobody else may, a guard stops them when we cannot, and as much of the lease is left
-   * as they get to stop in: one that is about to end is no time to start.
+   * as they get to stop in: one that is about to end is no time to start. None in a session that is too short for the rule.
    */
   get cleared(): ReadonlySet<string> {
     const { sure, until, sessionTimeoutMs } = this.isolation;
     const { stopAfterMs, suspectMs } = isolationTiming(sessionTimeoutMs);
-    if (!sure || !this.heartbeat.proven) return new Set();
+    if (!sure || !this.heartbeat.proven || this.hindrance !== undefined) return new Set();
     const aheadMs = stopAfterMs - suspectMs;
     if (until - this.options.clock.now() < aheadMs) return new Set();
     return new Set([...this.options.runOnce()].filter((unit) => this.guards.covers(unit, aheadMs)));
+  }
+
+  /** Why none of them is started on this host until a person has mended it, one sentence; undefined: nothing is to be mended. */
+  get hindrance(): string | undefined {
+    return sessionTooShort(this.isolation.sessionTimeoutMs);
   }
 
   /** True when a stop of the unit that nobody here asked for may be a guard's. */

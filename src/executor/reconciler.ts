@@ -144,6 +144,7 @@ export class Reconciler {
       busy: jobs.busy,
       isolated: lease.isolated,
       cleared: lease.cleared,
+      hindrance: lease.hindrance,
       runOnce: orders.runOnce,
       restart: health.due,
       stopNotBefore: departures.notBefore(lease.atStake),

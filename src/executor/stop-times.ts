@@ -10,6 +10,13 @@ import type { Systemd } from './systemd.ts';
 /** As `TimeoutStopSec=infinity`, but printable. */
 const FOREVER = 'no limit';
 
+/** Why no unit that may run once only is started while sessions are so short (`sessionTimeoutMs`), and what to do; undefined: they are not. */
+export function sessionTooShort(sessionTimeoutMs: number): string | undefined {
+  const leastMs = leastSessionTimeoutMs(0);
+  if (sessionTimeoutMs >= leastMs) return undefined;
+  return `the session of this host with ZooKeeper is ${sessionTimeoutMs / 1000} s, too short to be sure that a unit with isolation: stop runs nowhere else: set session_timeout in this host's file to ${leastMs / 1000} s or more, which maxSessionTimeout of the ensemble must allow`;
+}
+
 export class StopTimes {
   /** Unit and session timeout for which it was looked at. */
   private readonly looked = new Set<string>();
@@ -34,15 +41,13 @@ export class StopTimes {
     }
   }
 
-  /** A server may grant less than what the file asks for, which was checked when it was read. */
+  /** This host's file may ask for less than the one that was checked together with the services, or a server grant less. */
   private checkSession(units: readonly string[], sessionTimeoutMs: number): void {
-    const leastMs = leastSessionTimeoutMs(0);
+    const why = sessionTooShort(sessionTimeoutMs);
     const key = `session ${sessionTimeoutMs}`;
-    if (units.length === 0 || sessionTimeoutMs >= leastMs || this.looked.has(key)) return;
+    if (units.length === 0 || why === undefined || this.looked.has(key)) return;
     this.looked.add(key);
-    this.log.error(
-      `ZooKeeper grants sessions of ${sessionTimeoutMs / 1000} s only, too short to be sure that ${units.join(' ')} run once only (isolation: stop): raise maxSessionTimeout of the ensemble to ${leastMs / 1000} s at least`,
-    );
+    this.log.error(`none of ${units.join(' ')} is started here: ${why}`);
   }
 
   private async look(unit: string, sessionTimeoutMs: number): Promise<void> {

@@ -149,6 +149,8 @@ export interface FaultRecord {
   readonly beganAt: number;
   /** It was undone, and what it had struck was up again. */
   readonly endedAt: number;
+  /** When a daemon was told to start, if the fault ended with that (`endedAt`: it was ready). */
+  readonly daemonToldAt?: number;
   /** When the last process on the host was gone (`host-power`, `host-reboot`). */
   readonly offAt?: number;
   /** How long the ensemble served nobody, or not all, for want of a quorum. */

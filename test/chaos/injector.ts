@@ -156,11 +156,11 @@ const cutServers = onServers(
 const handlers: Readonly<Record<FaultKind, Handler>> = {
   'host-power': onHost(async (host) => {
     await host.powerOff();
-    return { offAt: monotonicNow(), undo: () => boot(host) };
+    return { offAt: monotonicNow(), undo: async (told) => told(await boot(host)) };
   }),
   'host-reboot': onHost(async (host) => {
     await host.shutDown();
-    return { offAt: monotonicNow(), undo: () => boot(host) };
+    return { offAt: monotonicNow(), undo: async (told) => told(await boot(host)) };
   }),
   'host-cable': onHost(async (host) => {
     await host.cut();
@@ -169,7 +169,13 @@ const handlers: Readonly<Record<FaultKind, Handler>> = {
   'daemon-kill': onHost(async (host) => {
     const { mainPid } = await host.unitState(DAEMON);
     await signalDaemon(host, 'KILL');
-    return { undo: () => untilOtherDaemon(host, mainPid) };
+    const killedAt = monotonicNow();
+    return {
+      undo: (told) => {
+        told(killedAt);
+        return untilOtherDaemon(host, mainPid);
+      },
+    };
   }),
   'daemon-freeze': onHost(async (host) => {
     await signalDaemon(host, 'STOP');
@@ -177,9 +183,18 @@ const handlers: Readonly<Record<FaultKind, Handler>> = {
   }),
   'daemon-stop': onHost(async (host) => {
     await systemctl(host, 'stop', DAEMON);
-    return { undo: () => systemctl(host, 'start', DAEMON) };
+    return {
+      undo: (told) => {
+        told(monotonicNow());
+        return systemctl(host, 'start', DAEMON);
+      },
+    };
   }),
-  'daemon-restart': atOnce((host) => systemctl(host, 'restart', DAEMON)),
+  'daemon-restart': onHost(async (host) => {
+    const askedAt = monotonicNow();
+    await systemctl(host, 'restart', DAEMON);
+    return { undo: async (told) => told(askedAt) };
+  }),
   reload: atOnce((host) => systemctl(host, 'reload', DAEMON)),
   'reload-changed': async ({ hosts: [host] }, cluster) => {
     if (host === undefined) throw new Error('no host was chosen');

@@ -22,21 +22,22 @@ const CALM: RunResult = {
   durationMs: 90_000,
   faults: [POWER, FREEZE, { ...FREEZE, round: 3 }],
   settlings: [
-    { round: 1, ms: 500, faults: [POWER] },
-    { round: 2, ms: 3210, faults: [FREEZE] },
-    { round: 3, ms: 700, faults: [FREEZE] },
+    { round: 1, ms: 500, withStartMs: 3900, faults: [POWER] },
+    { round: 2, ms: 3210, withStartMs: 3210, faults: [FREEZE] },
+    { round: 3, ms: 700, withStartMs: 700, faults: [FREEZE] },
   ],
   violations: [],
 };
 
-it('tells faults by kind, violations, needless restarts and the longest time to settle', () => {
+it('tells faults by kind, violations, needless restarts and the longest time to settle, without and with a daemon’s start', () => {
   expect(report(CALM)).toBe(`seed 7, 1.5 minutes, 5 hosts, 5 ZooKeeper servers
 faults: 3 in 3 rounds
   host-power                  1
   server-freeze               2
 violations: 0
 healthy units restarted without need: 0
-longest time to settle: 3.21 s after server-freeze zk1, round 2 (median 0.70 s, limit 6.50 s)`);
+longest time to settle: 3.21 s after server-freeze zk1, round 2 (median 0.70 s, limit 6.50 s)
+longest with the start of the daemon itself: 3.90 s after host-power w3, round 1`);
 });
 
 it('tells each violation with its time, host and evidence, and where the journals are', () => {

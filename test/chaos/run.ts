@@ -31,6 +31,8 @@ export interface RunOptions extends ClusterOptions {
 export interface Settling {
   readonly round: number;
   readonly ms: number;
+  /** The same, the start of daemons that the faults had ended included. */
+  readonly withStartMs: number;
   readonly faults: readonly FaultRecord[];
 }
 
@@ -141,7 +143,8 @@ class ChaosRun {
       return 'the cluster does not settle any more';
     }
     const ms = seen.at - endedAt;
-    this.#settlings.push({ round: round.number, ms, faults: made });
+    const withStartMs = seen.at - Math.max(...made.map((fault) => fault.daemonToldAt ?? fault.endedAt));
+    this.#settlings.push({ round: round.number, ms, withStartMs, faults: made });
     this.#say(`round ${round.number}: settled ${seconds(ms)} s after the end of ${names}`);
     if (ms > SETTLE_LIMIT_MS)
       this.#violate(`settled only ${seconds(ms)} s after the end of ${names}: ${this.#lastWhy}`);
@@ -164,7 +167,10 @@ class ChaosRun {
     try {
       const effect = await begin(fault.kind, struck, this.cluster);
       await pause(fault.lastsMs);
-      await effect.undo();
+      let daemonToldAt: number | undefined;
+      await effect.undo((at) => {
+        daemonToldAt = at;
+      });
       const endedAt = monotonicNow();
       over.abort();
       this.#say(`${what}: over`);
@@ -176,6 +182,7 @@ class ChaosRun {
         ...(struck.unit !== undefined && { unit: struck.unit }),
         beganAt,
         endedAt,
+        ...(daemonToldAt !== undefined && { daemonToldAt }),
         ...(effect.offAt !== undefined && { offAt: effect.offAt }),
         noQuorumMs: await noQuorum,
       };

@@ -16,15 +16,20 @@ const RETURNED_MS = 10_000;
 export interface Effect {
   /** When the last process of a host that was switched off was gone, ms of CLOCK_MONOTONIC. */
   readonly offAt?: number;
-  /** Undoes it; resolves when what was struck is up again, as far as it comes up by itself. */
-  undo(): Promise<void>;
+  /**
+   * Undoes it; resolves when what was struck is up again, as far as it comes up by itself. `told` learns when a daemon was
+   * told to start, ms of CLOCK_MONOTONIC, if the fault ends with that.
+   */
+  undo(told: (at: number) => void): Promise<void>;
 }
 
-/** Resolves when the host is up and its daemon is ready, or once it has been up for so long that it never will be. */
-export async function boot(host: Host): Promise<void> {
+/** Resolves when the host is up and its daemon is ready, with the time at which that was started, ms of CLOCK_MONOTONIC. */
+export async function boot(host: Host): Promise<number> {
   await host.start();
   const ready = async () => (await host.unitState(DAEMON)).active === 'active';
   await until(ready, { ...WAIT, what: `the daemon of ${host.name} to be ready` });
+  const started = await host.systemctl('show', '--value', '--property=ExecMainStartTimestampMonotonic', DAEMON);
+  return Number(started) / 1000;
 }
 
 export async function untilOtherDaemon(host: Host, before: number): Promise<void> {

@@ -151,7 +151,8 @@ describeOnHosts('an ensemble of five servers with three hosts', () => {
   it('is shown with one leader and four followers, their latency and connections, and exit status 0', async () => {
     const { code, status } = await cluster.ensemble();
     expect(code).toBe(0);
-    expect(status).toMatchObject({ state: 'quorum', quorum: true, serving: 5, running: 5, needed: 3 });
+    expect(status).toMatchObject({ state: 'quorum', quorum: true, serving: 5, running: 5, needed: 3, warnings: [] });
+    expect(status).toMatchObject({ tickTimes: status.servers.map(({ server }) => ({ server, tickTimeMs: 500 })) });
     expect(await roles(cluster)).toEqual(['follower', 'follower', 'follower', 'follower', 'leader']);
     for (const { report } of status.servers) {
       expect(report).toMatchObject({ kind: 'serving', latency: { min: expect.any(Number), max: expect.any(Number) } });
@@ -286,6 +287,7 @@ describeOnHosts('an ensemble of five servers with three hosts', () => {
     const words = 'no quorum: 2 of 5 servers run, 3 are needed';
     expect(result).toMatchObject({ restarted: [], leader: undefined, said: expect.stringContaining(words) });
     expect(result.disconnectedMs).toBeGreaterThan(SESSION_MS);
+    expect(result.stoppedForSafety).toEqual([expect.stringMatching(new RegExp(` ${GUARDED}$`))]);
     expect(await cluster.invocations(KEPT)).toEqual(units);
 
     const { code, status } = await cluster.ensemble();

@@ -99,8 +99,8 @@ describeOnHosts('the history of three hosts', () => {
 
   it('can be asked of the journal by its fields, and the daemon’s own journal has it', async () => {
     const select = (...fields: string[]) => ['journalctl', '--quiet', '--output=cat', ...fields];
-    const told = async () =>
-      (await the(failed).mustSh(...select('SERVICEWATCHER_UNIT=web.service', 'SERVICEWATCHER_EVENT=failed'))).trim();
+    const fields = ['UNIT=web.service', 'EVENT=failed', 'REASON=failed'].map((field) => `SERVICEWATCHER_${field}`);
+    const told = async () => (await the(failed).mustSh(...select(...fields))).trim();
     const line = await until(async () => (await told()) || undefined, { ...WAIT, what: 'the failure in the journal' });
     expect(line).toMatch(/^web\.service failed: systemd reports it failed/);
     expect(await the(failed).journal('servicewatcher')).toContain('web.service failed: systemd reports it failed');

@@ -258,9 +258,9 @@ describeOnHosts('operators of three hosts', () => {
       code: 0,
       stdout: expect.stringContaining('nothing changes'),
     });
-    expect((await command('plan', '/etc/same.yml', '--without', 'w1')).stdout).toContain(
-      'agent.service on w1: host lost',
-    );
+    const { code, stdout } = await command('plan', '/etc/same.yml', '--without', 'w1', 'w2');
+    expect(code).toBe(2);
+    for (const lost of ['w1', 'w2']) expect(stdout).toContain(`agent.service on ${lost}: host lost`);
 
     await host.write('/etc/empty.yml', cluster.configuration('w2', []));
     const planned = await command('plan', '/etc/empty.yml');

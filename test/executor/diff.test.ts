@@ -48,6 +48,7 @@ interface Situation {
   readonly busy?: boolean;
   readonly isolated?: boolean;
   readonly cleared?: boolean;
+  readonly hindrance?: string;
   readonly restart?: boolean;
   /** Of its stop. */
   readonly notBefore?: number;
@@ -66,6 +67,7 @@ function input(situation: Situation): DiffInput {
     busy: new Set(situation.busy ? [UNIT] : []),
     isolated: situation.isolated ?? false,
     cleared: new Set(situation.cleared ? [UNIT] : []),
+    hindrance: situation.hindrance,
     runOnce: new Set(),
     restart: new Set(situation.restart ? [UNIT] : []),
     stopNotBefore: new Map(situation.notBefore === undefined ? [] : [[UNIT, situation.notBefore]]),
@@ -110,6 +112,13 @@ describe('a unit that may run on one host only', () => {
   it('is not started before it is certain that it runs nowhere else', () => {
     expect(of({ state: state('inactive') })).toBe(uncertain);
     expect(of({ state: state('inactive'), cleared: true })).toBe('start placed');
+  });
+
+  it('that a person must clear the way for says so, and whatever else runs, or may run on several, does not', () => {
+    const hindrance = 'the session is too short';
+    expect(of({ state: state('inactive'), hindrance })).toBe(`wait: ${hindrance}`);
+    expect(of({ state: state('active'), hindrance, memory: memory({ ours: true, ran: true }) })).toBe('nothing');
+    expect(of({ state: state('inactive'), hindrance, desired: desired(wanted(UNIT)) })).toBe('start placed');
   });
 
   it('is started without that when it may run on several', () => {
@@ -452,6 +461,7 @@ describe('whatever the input', () => {
     busy: fc.uniqueArray(unit).map((units) => new Set(units)),
     isolated: fc.boolean(),
     cleared: fc.uniqueArray(unit).map((units) => new Set(units)),
+    hindrance: fc.option(fc.constant('too short'), { nil: undefined }),
     runOnce: fc.uniqueArray(unit).map((units) => new Set(units)),
     restart: fc.uniqueArray(unit).map((units) => new Set(units)),
     stopNotBefore: fc

@@ -432,6 +432,19 @@ describe('an executor', () => {
     expect(observed()?.refused).toBeUndefined();
   });
 
+  it('starts what must not run twice in no session too short for that, says so, and leaves alone what runs', async () => {
+    host.systemd.systemctl('start', 'a.service');
+    await writeSpec();
+    store = ensemble.connect({ sessionTimeoutMs: 2_999 });
+    await clock.until('the short session', () => store.state.kind === 'connected');
+    await boot();
+    await desire([{ ...unit('a'), isolation: 'stop' }, { ...unit('b'), isolation: 'stop' }, unit('c')]);
+    await clock.until('the others to run', () => seen('a')?.active === 'active' && seen('c')?.active === 'active');
+    await clock.advance(20_000);
+    expect(seen('b')).toMatchObject({ active: 'inactive', waiting: expect.stringContaining('2.999 s, too short') });
+    expect(host.asked.filter((each) => !each.startsWith('guard '))).toEqual(['start c.service']);
+  });
+
   it('puts right what is started by hand, and counts it', async () => {
     await bootToRun([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');

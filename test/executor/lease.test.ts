@@ -1,9 +1,12 @@
-/** From when on the lease of what may run once only counts: never from a request that ZooKeeper's leader may not know of. */
+/** From when on the lease of what may run once only counts, never from a request that ZooKeeper's leader may not know of; and in which sessions. */
 import { describe, expect, it } from 'vitest';
 import { Heartbeat } from '../../src/executor/heartbeat.ts';
+import { Lease } from '../../src/executor/lease.ts';
 import { isolationTiming } from '../../src/shared/isolation-timing.ts';
 import { FakeClock } from '../fakes/clock.ts';
+import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble } from '../fakes/store.ts';
+import { FakeSystemd } from '../fakes/systemd.ts';
 
 const SESSION_MS = 4_000;
 const { touchLagMs, pingMs, beatMs } = isolationTiming(SESSION_MS);
@@ -50,5 +53,37 @@ describe('the lease', () => {
     heartbeat.need(true);
     expect(ages).toHaveLength(1);
     expect(ages[0]).toBeLessThan(touchLagMs);
+  });
+});
+
+describe('a session', () => {
+  it.each([
+    [1_000, 4_000, false],
+    [2_999, 2_999, false],
+    [3_000, 3_000, true],
+    [4_000, 1_000, true],
+  ])('of %i ms, asked for as %i ms, clears units to be started: %s', async (grantedMs, sessionTimeoutMs, clears) => {
+    const clock = new FakeClock();
+    const store = new FakeEnsemble({ clock }).connect({ sessionTimeoutMs: grantedMs });
+    const nothing = () => {};
+    const events = { onConnected: nothing, onDisconnected: nothing, onUnit: nothing, onReloaded: nothing };
+    const systemd = new FakeSystemd(clock).connect(events);
+    const units = new Set(['a.service']);
+    const log = new MemoryLog();
+    const options = { store, host: 'w1', systemd, clock, log, sessionTimeoutMs };
+    const lease = new Lease({ ...options, runOnce: () => units, onChange: nothing });
+    await clock.until('a session', () => store.state.kind === 'connected' && systemd.connected);
+    await clock.finish('where beats are written', store.ensure('/beats'));
+    lease.join(true);
+    lease.renew();
+    let cleared = 0;
+    for (let ms = 0; ms < 10_000; ms += 100) {
+      await clock.advance(100);
+      cleared += lease.cleared.size;
+      expect(lease.isolated, `after ${ms} ms`).toBe(false);
+    }
+    expect(cleared > 0).toBe(clears);
+    expect(lease.hindrance === undefined).toBe(clears);
+    await clock.finish('its end', lease.close());
   });
 });

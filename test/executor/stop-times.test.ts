@@ -76,7 +76,7 @@ describe('a session shorter than isolation: stop can do with', () => {
     times.check(['a.service'], 2_000);
     times.check(['a.service'], 2_000);
     expect(log.at('error')).toEqual([
-      'ZooKeeper grants sessions of 2 s only, too short to be sure that a.service run once only (isolation: stop): raise maxSessionTimeout of the ensemble to 3 s at least',
+      "none of a.service is started here: the session of this host with ZooKeeper is 2 s, too short to be sure that a unit with isolation: stop runs nowhere else: set session_timeout in this host's file to 3 s or more, which maxSessionTimeout of the ensemble must allow",
     ]);
   });
 

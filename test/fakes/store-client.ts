@@ -355,7 +355,7 @@ export class FakeStore implements Store {
   private isConnected(): boolean {
     if (this.current.kind !== 'connected') return false;
     if (this.process.now() - this.confirmedAt < isolationTiming(this.timeoutMs).suspectMs) return true;
-    this.drop('no answer for half of the session timeout');
+    this.drop('no answer for 5/12 of the session timeout');
     return false;
   }
 

@@ -120,7 +120,7 @@ export class Dialer {
 
   private attemptMs(): number {
     const { sessionTimeoutMs } = this.options;
-    // A lost server is noticed after half of the session; all others should have had a turn before it is over.
+    // A lost server is noticed after 5/12 of the session; all others should have had a turn before it is over.
     const first = Math.max(MIN_ATTEMPT_MS, sessionTimeoutMs / (3 * this.servers.length));
     return Math.min(first * 2 ** Math.min(this.round, 10), Math.max(MIN_ATTEMPT_MS, sessionTimeoutMs * ATTEMPT_SHARE));
   }

@@ -1,4 +1,5 @@
 /** What is concluded from the answers of several servers, and how it is said. */
+import { createServer } from 'node:net';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { render } from '../../../src/cli/ensemble.ts';
@@ -10,6 +11,7 @@ import {
   type EnsembleState,
 } from '../../../src/shared/zookeeper/ensemble.ts';
 import type { ServerReport } from '../../../src/shared/zookeeper/srvr.ts';
+import { askTickTime, tickTimeWarnings } from '../../../src/shared/zookeeper/tick-time.ts';
 import { freePort, TestServer } from '../../harness/zookeeper.ts';
 
 /** L a leader, F a follower, S one that stands alone, n one that does not serve, x one that does not answer. */
@@ -76,6 +78,47 @@ describe('servers that answer', () => {
       ['', 'zk2:2181', 'leader', '0.5', '0/0.5/3', '2', '0x1', '3.8.0', ''],
       ['', 'zk3:2181', 'not serving', '0.5', '', '', '', '', ''],
       ['', 'zk4:2181', 'unreachable: connect ECONNREFUSED', '', '', '', '', '', ''],
+    ]);
+  });
+});
+
+describe('a tick', () => {
+  const warned = (tickTimeMs: number | null, sessionTimeoutMs: number) =>
+    tickTimeWarnings([{ server: 'zk1:2181', tickTimeMs }], sessionTimeoutMs);
+
+  it.each([
+    [500, 4_000],
+    [666, 4_000],
+    [2_000, 12_000],
+  ])('of %i ms is not mentioned where sessions are %i ms', (tickTimeMs, sessionMs) => {
+    expect(warned(tickTimeMs, sessionMs)).toEqual([]);
+  });
+
+  it('longer than a sixth of a session is warned of, with what to do, before the sentence on the whole', () => {
+    const [warning, ...others] = warned(2_000, 4_000);
+    expect(others).toEqual([]);
+    expect(warning).toBe(
+      "tickTime of zk1:2181 (2000 ms) is above a sixth of this host's session_timeout (4 s): two hosts may run a unit with isolation: stop for a moment; set it to 666 at most in zoo.cfg there, or session_timeout of every host to 12 s",
+    );
+    expect(warned(667, 4_000)).toHaveLength(1);
+    const lines = stripVTControlCharacters(render(assess(servers('S')), warned(2_000, 4_000))).split('\n');
+    expect(lines.at(-2)).toBe(`warning: ${warning}`);
+    expect(lines.at(-1)).toContain('quorum: 1 of 1');
+  });
+
+  it('that a server does not tell is said to be unknown, with what to do', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', (word) => socket.end(`${word} is not executed because it is not in the whitelist.\n`));
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+    const refused = await askTickTime(`127.0.0.1:${port}`, 2_000);
+    await new Promise((resolve) => void server.close(resolve));
+    expect(refused).toEqual({ server: `127.0.0.1:${port}`, tickTimeMs: null });
+    expect(await askTickTime(`127.0.0.1:${port}`, 2_000)).toEqual(refused);
+    expect(tickTimeWarnings([refused], 4_000)).toEqual([
+      `tickTime not known of 127.0.0.1:${port}: allow conf in 4lw.commands.whitelist of zoo.cfg there`,
     ]);
   });
 });

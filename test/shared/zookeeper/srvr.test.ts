@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askServer, parseSrvr } from '../../../src/shared/zookeeper/srvr.ts';
+import { askTickTime } from '../../../src/shared/zookeeper/tick-time.ts';
 import { freePort, TestServer } from '../../harness/zookeeper.ts';
 
 const FOLLOWER = `Zookeeper version: 3.8.0-1, built on 2023-01-01 00:00 UTC
@@ -47,6 +48,10 @@ describe('a real server', () => {
 
   it('that stands alone says so', async () => {
     expect(await askServer(server.server, 5_000)).toMatchObject({ kind: 'serving', role: 'standalone' });
+  });
+
+  it('says how long its tick is', async () => {
+    expect(await askTickTime(server.server, 5_000)).toEqual({ server: server.server, tickTimeMs: 200 });
   });
 
   it('that is not there is unreachable', async () => {
