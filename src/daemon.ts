@@ -1,6 +1,6 @@
 /** The daemon: the only place where its parts are given the real world (`agent.ts` wires them to each other). It holds no rule of its own. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { Agent } from './agent.ts';
 import { hookFile } from './discovery/hook-memory.ts';
 import { Hooks } from './discovery/hooks.ts';
@@ -177,6 +177,7 @@ export async function startDaemon(initial: Config, software: string, log: Logger
     zookeeper: { state: store.state.kind, detail: describeConnection(store.state, diagnosis.text) },
     systemd: { connected: executor.systemdConnected },
     spec: { file: config.specDigest, cluster: clusterSpec, stale: isStale() },
+    configuration: { file: resolvePath(initial.file), zookeeper: { servers, chroot, sessionTimeoutMs } },
     templates: templates.states,
     observed: executor.observed,
   });

@@ -1,6 +1,6 @@
 /** A short ZooKeeper session for one-shot commands: connect, do one thing, leave. */
 import { systemClock } from '../shared/clock.ts';
-import { type Config, renderProblem, renderWarning } from '../shared/config/config.ts';
+import { type Config, renderProblem, renderWarning, type ZookeeperConfig } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { type Store, StoreError } from '../shared/store.ts';
@@ -17,6 +17,13 @@ const DIAGNOSIS_DEADLINE_MS = 1_000;
 /** The daemon's own server, when `zookeeper.quorum` is `embedded`. */
 export const EMBEDDED_SERVER = '127.0.0.1:2181';
 
+/** What a command must know to reach the cluster. */
+export interface ClusterAccess {
+  /** The configuration file, for messages. */
+  readonly file: string;
+  readonly zookeeper: Omit<ZookeeperConfig, 'timings'>;
+}
+
 /** Reads the configuration; prints its problems and answers undefined when it is bad. `warn`: prints its warnings, too. */
 export async function readConfig(file: string, { warn = false } = {}): Promise<Config | undefined> {
   const parsed = await loadConfig(file);
@@ -29,7 +36,7 @@ export async function readConfig(file: string, { warn = false } = {}): Promise<C
 }
 
 /** The ZooKeeper servers that this host uses. */
-export function serversOf(config: Config): readonly string[] {
+export function serversOf(config: ClusterAccess): readonly string[] {
   const { servers } = config.zookeeper;
   return servers === 'embedded' ? [EMBEDDED_SERVER] : servers;
 }
@@ -39,7 +46,7 @@ export function serversOf(config: Config): readonly string[] {
  * `log`: told of the session's ups and downs, for work that goes on; without, they are said if it comes to nothing.
  */
 export async function withStore(
-  config: Config,
+  config: ClusterAccess,
   work: (store: Store) => Promise<number>,
   options: { readonly log?: Logger } = {},
 ): Promise<number> {
@@ -67,7 +74,7 @@ export async function withStore(
 }
 
 /** Which of the possible reasons it is: a quorum that is missing is not a host that is cut off. */
-async function tellWhy(config: Config, limit: string): Promise<void> {
+async function tellWhy(config: ClusterAccess, limit: string): Promise<void> {
   const servers = serversOf(config);
   const status = await askEnsemble(servers, DIAGNOSIS_DEADLINE_MS);
   process.stderr.write(

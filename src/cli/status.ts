@@ -6,8 +6,10 @@ import { readLeases } from '../discovery/lease-list.ts';
 import { delay, systemClock } from '../shared/clock.ts';
 import { escapeControl } from '../shared/log.ts';
 import { readSnapshot } from '../shared/snapshot.ts';
+import type { Store } from '../shared/store.ts';
 import { type ClusterStatus, COLUMNS, clusterStatus, type StatusColumn, type UnitRow } from './cluster-status.ts';
 import { leaseLines } from './lease-lines.ts';
+import { runningConfig } from './running-config.ts';
 import { EXIT, readConfig, withStore } from './session.ts';
 
 export interface StatusOptions {
@@ -21,27 +23,42 @@ const WATCH_MS = 1_000;
 /** A host list longer than this is cut in the table; `--json` has all. */
 const HOSTS_SHOWN = 8;
 
-/** Prints the table; answers 0, or 2 and 3 as all commands do. */
-export async function status(file: string, options: StatusOptions): Promise<number> {
+/**
+ * Prints the table; answers 0, or 2 and 3 as all commands do. With a bad file it is the table of the daemon's cluster, if
+ * `running` knows it, and 2 all the same.
+ */
+export async function status(file: string, options: StatusOptions, running = runningConfig): Promise<number> {
   const config = await readConfig(file);
-  if (!config) return EXIT.usage;
-  return withStore(config, async (store) => {
-    const abort = new AbortController();
-    process.once('SIGINT', () => abort.abort(new Error('interrupted')));
-    for (;;) {
-      const now = clusterStatus(await readSnapshot(store), Date.now());
-      const clients = await readAllLoads(store);
-      const leases = await readLeases(store);
-      const text = options.json
-        ? JSON.stringify({ ...now, clients, ...(leases.length > 0 && { leases }) })
-        : [render(now), ...loadLines(clients), ...leaseLines(leases)].join('\n');
-      // clear the screen and go home, as watch(1) does
-      process.stdout.write(options.watch && !options.json ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
-      if (!options.watch) return EXIT.ok;
-      await delay(systemClock, WATCH_MS, abort.signal).catch(() => undefined);
-      if (abort.signal.aborted) return EXIT.ok;
-    }
-  });
+  if (config) return withStore(config, (store) => show(store, options));
+  const inForce = await running(file);
+  if (!inForce) return EXIT.usage;
+  const notice = escapeControl(
+    `${file} is bad (servicewatcher check says why): shown by the last good configuration, with which the daemon of this host runs`,
+  );
+  process.stderr.write(`${notice}\n`);
+  // what was said before is wiped from the screen
+  const before = options.watch ? [colors.red(notice)] : [];
+  await withStore(inForce, (store) => show(store, options, before));
+  return EXIT.usage;
+}
+
+/** Prints the table, with these lines before it, once or (`watch`) until interrupted. */
+export async function show(store: Store, options: StatusOptions, before: readonly string[] = []): Promise<number> {
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort(new Error('interrupted')));
+  for (;;) {
+    const now = clusterStatus(await readSnapshot(store), Date.now());
+    const clients = await readAllLoads(store);
+    const leases = await readLeases(store);
+    const text = options.json
+      ? JSON.stringify({ ...now, clients, ...(leases.length > 0 && { leases }) })
+      : [...before, render(now), ...loadLines(clients), ...leaseLines(leases)].join('\n');
+    // clear the screen and go home, as watch(1) does
+    process.stdout.write(options.watch && !options.json ? `\x1b[H\x1b[2J${text}\n` : `${text}\n`);
+    if (!options.watch) return EXIT.ok;
+    await delay(systemClock, WATCH_MS, abort.signal).catch(() => undefined);
+    if (abort.signal.aborted) return EXIT.ok;
+  }
 }
 
 /** The table, with what a person needs to know around it. */

@@ -39,6 +39,10 @@ const status = object({
   leading: boolean,
   ...connections,
   spec: object({ file: string, cluster: string, stale: boolean }),
+  configuration: object({
+    file: string,
+    zookeeper: object({ servers: array(string), chroot: string, sessionTimeoutMs: integer }),
+  }),
   templates: array(object({ destination: string, state: string, problem: string })),
   observed: { type: 'object' },
 });

@@ -16,6 +16,15 @@ export interface DaemonStatus {
   readonly zookeeper: { readonly state: string; readonly detail: string };
   readonly systemd: { readonly connected: boolean };
   readonly spec: { readonly file: string; readonly cluster: string | undefined; readonly stale: boolean };
+  /** What it runs with, whatever the file has become since: its absolute path, and where its cluster is. */
+  readonly configuration: {
+    readonly file: string;
+    readonly zookeeper: {
+      readonly servers: readonly string[];
+      readonly chroot: string;
+      readonly sessionTimeoutMs: number;
+    };
+  };
   /** The files of this host that are rendered. */
   readonly templates: readonly TemplateState[];
   /** The host's own report, as in `observed/<host>`. */

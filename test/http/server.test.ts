@@ -11,6 +11,10 @@ const STATUS: DaemonStatus = {
   zookeeper: { state: 'connected', detail: 'connected to ZooKeeper' },
   systemd: { connected: true },
   spec: { file: 'sha256:a', cluster: 'sha256:a', stale: false },
+  configuration: {
+    file: '/etc/servicewatcher/config.yml',
+    zookeeper: { servers: ['zk1:2181'], chroot: '/servicewatcher', sessionTimeoutMs: 4_000 },
+  },
   templates: [],
   observed: undefined,
 };
