@@ -1,14 +1,19 @@
 /** A TCP proxy on loopback that can do to a connection what networks do. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
+/** What goes to the server, and what comes from it. */
+export type Direction = 'requests' | 'answers';
+
 interface Pair {
   readonly client: Socket;
   readonly upstream: Socket;
+  /** It was accepted while something was held: on a network like that it would not be there yet. */
+  readonly early: boolean;
 }
 
 export class TcpProxy {
   private readonly pairs = new Set<Pair>();
-  private silent = false;
+  private readonly held = new Set<Direction>();
   private refusing = false;
   private cutAfterBytes: number | undefined;
   /** Connections accepted so far. */
@@ -38,9 +43,13 @@ export class TcpProxy {
     return `127.0.0.1:${address.port}`;
   }
 
-  /** Connections stay open and new ones are accepted, but nothing passes any more; what is sent meanwhile is lost. */
-  blackHole(): void {
-    this.silent = true;
+  /**
+   * What is sent in these directions waits until `heal`, and nobody is told: so it is for programs where a network loses all
+   * packets, as TCP repeats them. New connections are accepted, and nothing passes on them either way.
+   */
+  hold(...directions: readonly Direction[]): void {
+    for (const direction of directions) this.held.add(direction);
+    for (const pair of this.pairs) this.holdBack(pair);
   }
 
   /** Every connection is reset, and so is each new one. */
@@ -63,11 +72,17 @@ export class TcpProxy {
     this.cutAfterBytes = bytes;
   }
 
-  /** All is well for new connections; those that lost bytes are reset. */
+  /** All is well: what was held arrives, but for what came on new connections, which are reset. */
   heal(): void {
-    if (this.silent) this.reset();
-    this.silent = false;
     this.refusing = false;
+    this.held.clear();
+    for (const { client, upstream, early } of this.pairs) {
+      for (const socket of [client, upstream]) {
+        if (early) resetSocket(socket);
+        else if (client.destroyed || upstream.destroyed) socket.destroy();
+        else socket.resume();
+      }
+    }
   }
 
   stop(): Promise<void> {
@@ -83,24 +98,29 @@ export class TcpProxy {
       return;
     }
     const upstream = connect({ host: '127.0.0.1', port: this.targetPort, noDelay: true });
-    const pair = { client, upstream };
+    upstream.on('error', () => {});
+    const pair = { client, upstream, early: this.held.size > 0 };
     this.pairs.add(pair);
-    client.on('data', (chunk) => {
-      if (!this.silent) upstream.write(chunk);
-    });
+    client.on('data', (chunk) => upstream.write(chunk));
     upstream.on('data', (chunk) => this.onAnswer(pair, chunk));
-    for (const socket of [client, upstream]) {
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        if (client.destroyed && upstream.destroyed) this.pairs.delete(pair);
-        // A black hole also swallows the news that the other side is gone.
-        if (!this.silent) for (const other of [client, upstream]) other.destroy();
-      });
-    }
+    client.on('close', () => this.onClose(pair, 'requests'));
+    upstream.on('close', () => this.onClose(pair, 'answers'));
+    this.holdBack(pair);
+  }
+
+  private holdBack({ client, upstream, early }: Pair): void {
+    if (early || this.held.has('requests')) client.pause();
+    if (early || this.held.has('answers')) upstream.pause();
+  }
+
+  /** `direction`: in which the other side would hear of it. */
+  private onClose(pair: Pair, direction: Direction): void {
+    const { client, upstream } = pair;
+    if (client.destroyed && upstream.destroyed) this.pairs.delete(pair);
+    if (!this.held.has(direction)) for (const other of [client, upstream]) other.destroy();
   }
 
   private onAnswer({ client, upstream }: Pair, chunk: Buffer): void {
-    if (this.silent) return;
     if (this.cutAfterBytes === undefined || chunk.length <= this.cutAfterBytes) {
       if (this.cutAfterBytes !== undefined) this.cutAfterBytes -= chunk.length;
       client.write(chunk);

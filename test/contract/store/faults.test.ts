@@ -82,7 +82,7 @@ it('is suspended after 5/12 of the session on a black-holed link, and keeps its 
   await store.ensure('/black-hole');
   await store.create('/black-hole/e', bytes(''), 'ephemeral');
   const cutAt = performance.now();
-  first.blackHole();
+  first.hold('requests', 'answers');
   const lost = refused(store.set('/black-hole', bytes('x')), 'connection-loss', '/black-hole');
   await untilKind(store, 'suspended');
   const noticedMs = performance.now() - cutAt;
@@ -303,7 +303,7 @@ it('closes at once before it ever connected, and in time on a black hole', async
   const never = client([mute]);
   const cut = client([link.address]);
   await untilConnected(cut);
-  link.blackHole();
+  link.hold('requests', 'answers');
   // the promise of `close`: no server is waited for where there is no session, and 2 s at most where there is one
   const order: string[] = [];
   await Promise.all([never.close().then(() => order.push('never')), cut.close().then(() => order.push('cut'))]);
