@@ -18,7 +18,7 @@ import { type BusSignal, variantValue } from './bus.ts';
 import { parseBusAddress, systemBusAddress } from './bus-address.ts';
 import { BusCallError, BusClosedError } from './bus-error.ts';
 import { decodeJobRemoved, decodeListed, decodePath, exitCode, milliseconds, number, text } from './decode.ts';
-import { UnitEnds } from './ends.ts';
+import { type Told, UnitEnds } from './ends.ts';
 import { guardUnit } from './guard.ts';
 import { Jobs } from './jobs.ts';
 import { Link } from './link.ts';
@@ -62,7 +62,7 @@ class SystemdOverDBus implements Systemd {
   readonly #jobs: Jobs;
   readonly #link: Link;
   readonly #changes = new UnitChanges();
-  readonly #ends = new UnitEnds((unit) => this.#isDown(unit));
+  readonly #ends = new UnitEnds((unit) => this.#stateOf(unit));
   readonly #ending = new AbortController();
 
   constructor(options: ConnectOptions) {
@@ -265,18 +265,17 @@ class SystemdOverDBus implements Systemd {
     const change = this.#changes.read(signal);
     if (change === undefined) return;
     const [unit] = change.names;
-    const tell = () => {
-      for (const name of change.names) {
-        this.#tell('onUnit', () => this.#options.events.onUnit(name, change.active, change.sub));
-      }
+    const tell = ({ active, sub }: Told) => {
+      for (const name of change.names) this.#tell('onUnit', () => this.#options.events.onUnit(name, active, sub));
     };
-    if (isDown(change.active) && change.listed) this.#ends.hold(unit, tell);
-    else this.#ends.overtake(unit, tell);
+    if (isDown(change.active) && change.listed) this.#ends.hold(unit, change, tell);
+    else this.#ends.overtake(unit, () => tell(change));
   }
 
-  async #isDown(unit: string): Promise<boolean> {
+  async #stateOf(unit: string): Promise<UnitState> {
     const [state] = await this.list([unit]);
-    return state === undefined || isDown(state.active);
+    if (state === undefined) throw new Error(`systemd said nothing of ${unit}`);
+    return state;
   }
 
   #tell(event: keyof SystemdEvents, handler: () => void): void {
