@@ -201,6 +201,17 @@ describe('a healthy unit', () => {
     expect(violations({ entries: stopped(name, 8), faults })).toHaveLength(may ? 0 : 1);
   });
 
+  it.each([
+    [6.8, true],
+    [7, false],
+  ])(
+    'may be stopped at second %f for a silence since 4, though all seemed settled before anybody noticed: %s',
+    (at, may) => {
+      const faults = [fault('quorum-freeze', 4, 5.1, { servers: ['zk1'], noQuorumMs: 1 * S, settledAt: 5.6 * S })];
+      expect(violations({ entries: stopped('single', at), faults })).toHaveLength(may ? 0 : 1);
+    },
+  );
+
   it('may be stopped for two silences that follow one another', () => {
     const both = [
       fault('daemon-kill', 4, 5.5, { hosts: ['w1'], settledAt: 10 * S }),

@@ -2,7 +2,8 @@
  * Which ends of running units a fault explains: the host or the unit itself was struck, or the host was cut off for so long
  * that what runs there had to be stopped, or was given to others. Pure.
  */
-import { FAULTS, type FaultRecord, isOfServers } from './faults.ts';
+import { isolationTiming } from '../../src/shared/isolation-timing.ts';
+import { FAULTS, type FaultKind, type FaultRecord, isOfServers } from './faults.ts';
 import type { Run } from './runs.ts';
 import { DECLARED, SESSION_TIMEOUT_MS, SETTLE_LIMIT_MS, type UnitClass } from './world.ts';
 
@@ -16,16 +17,28 @@ export const ISOLATED_AFTER_MS = (SESSION_TIMEOUT_MS * 2) / 3 - HEARTBEAT_MS;
 /** A silence from which the host may count as lost. */
 export const LOST_AFTER_MS = SESSION_TIMEOUT_MS - HEARTBEAT_MS;
 /** After so long a silence the daemon tries another server. */
-const NOTICED_AFTER_MS = SESSION_TIMEOUT_MS / 2;
+const NOTICED_AFTER_MS = isolationTiming(SESSION_TIMEOUT_MS).suspectMs;
 /** From the quorum's return to the first answer: a connection has to be made again. */
 const RECONNECT_MS = 1000;
 /** The journal's words on what a fault caused may come this much later than the moment at which all had settled. */
 const AFTERMATH_MS = 250;
 
+/**
+ * Until when the fault may have consequences that nobody has noticed when it ends: a silence begins with all daemons
+ * connected and the cluster settled, and the last that follows from it is the stop of what may run once only.
+ */
+export function heededBy({ kind, beganAt }: FaultRecord): number {
+  return isSilence(kind) ? beganAt + isolationTiming(SESSION_TIMEOUT_MS).stopAfterMs + AFTERMATH_MS : beganAt;
+}
+
+function isSilence(kind: FaultKind): boolean {
+  return isOfServers(kind) || kind === 'host-cable' || kind === 'daemon-freeze';
+}
+
 /** Whether the fault was under way, or its consequences were. */
 export function isDuring(fault: FaultRecord, at: number): boolean {
-  const over = fault.settledAt ?? fault.endedAt + SETTLE_LIMIT_MS;
-  return fault.beganAt <= at && at <= over + AFTERMATH_MS;
+  const over = (fault.settledAt ?? fault.endedAt + SETTLE_LIMIT_MS) + AFTERMATH_MS;
+  return fault.beganAt <= at && at <= Math.max(over, heededBy(fault));
 }
 
 /** The end of a run, or one that might have been. */

@@ -8,6 +8,7 @@ import { monotonicNow, pause, until } from '../harness/until.ts';
 import { check } from './checker.ts';
 import { ChaosCluster, type ClusterOptions } from './cluster.ts';
 import { type Look, unsettled } from './counts.ts';
+import { heededBy } from './explain.ts';
 import { FAULTS, type FaultKind, type FaultRecord, isOfServers, type PlannedFault } from './faults.ts';
 import { begin, chooseTarget, type Struck } from './injector.ts';
 import type { JournalEntry } from './journal.ts';
@@ -134,7 +135,8 @@ class ChaosRun {
     }
     if (made.length === 0) return undefined;
     const endedAt = Math.max(...made.map((fault) => fault.endedAt));
-    const seen = await this.#settled().catch((error: unknown) => String(error));
+    const heedUntil = Math.max(...made.map(heededBy));
+    const seen = await this.#settled(heedUntil).catch((error: unknown) => String(error));
     const isSettled = typeof seen !== 'string';
     for (const fault of made) this.#faults.push({ ...fault, ...(isSettled && { settledAt: seen.at }) });
     const names = made.map(({ kind }) => kind).join(' and ');
@@ -213,13 +215,19 @@ class ChaosRun {
     return missed;
   }
 
-  async #settled(): Promise<Look> {
+  /** The first look since which it has been settled; until `heedUntil` it may still become unsettled. */
+  async #settled(heedUntil = 0): Promise<Look> {
+    let first: Look | undefined;
     const settled = async () => {
       const look = await this.#look();
       const why = unsettled(look);
-      if (why === undefined) return look;
-      this.#lastWhy = why;
-      throw new Error(why);
+      if (why !== undefined) {
+        first = undefined;
+        this.#lastWhy = why;
+        throw new Error(why);
+      }
+      first ??= look;
+      return look.at >= heedUntil ? first : undefined;
     };
     return until(settled, { deadlineMs: SETTLE_DEADLINE_MS, what: 'the cluster to settle', everyMs: LOOK_EVERY_MS });
   }
