@@ -34,6 +34,14 @@ export const PLANTED: readonly PlantedBug[] = [
     violates: ['INV-ONCE'],
   },
   {
+    // half of it breaks the rule only where all that may be late is so at its worst at once: 1,000 seeds do not show it
+    what: 'stopping begins a sixth of the session too late',
+    file: 'executor/isolation.ts',
+    find: 'return this.confirmedAt + isolationTiming(this.timeoutMs).stopAfterMs;',
+    replace: 'return this.confirmedAt + isolationTiming(this.timeoutMs).stopAfterMs + this.timeoutMs / 6;',
+    violates: ['INV-ONCE'],
+  },
+  {
     what: 'units that run already are restarted, not adopted',
     file: 'executor/diff.ts',
     find: "if (!memory.ours || (!memory.ran && state.active === 'active')) return { kind: 'adopt', unit, desired };",
