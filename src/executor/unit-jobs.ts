@@ -270,10 +270,12 @@ export class UnitJobs {
     const byStatus = exit.code === 'exited' && exit.status === EXIT_SIGTERM;
     // of its `ExecStartPre=` systemd tells the result alone
     const beforeMain = exit.code === 'none' && (exit.result === 'signal' || exit.result === 'timeout');
-    if (!bySignal && !byStatus && !beforeMain) return;
-    if (exit.status === SIGKILL) log.warn(`${unit} did not stop in its time (TimeoutStopSec) and was killed`, { unit });
-    await systemd.resetFailed(unit);
-    // the signal of the reset may come after its answer: until then the unit would be reported as failed
+    if (bySignal || byStatus || beforeMain) {
+      if (exit.status === SIGKILL)
+        log.warn(`${unit} did not stop in its time (TimeoutStopSec) and was killed`, { unit });
+      await systemd.resetFailed(unit);
+    }
+    // the signal of a reset, ours or that of whoever stopped it, may come later: until then it would be reported as failed
     const mark = table.signalMark();
     table.listed(await systemd.list([unit]), mark, this.busy);
   }

@@ -308,6 +308,36 @@ describe('an executor', () => {
     await clock.until('it to run', () => seen('a')?.active === 'active');
   });
 
+  it('does not report a unit as failed that somebody stopped, which killed it, and reset at once: it runs here again', async () => {
+    host.systemd.define('a.service', { stop: 'ignores-sigterm', stopTimeoutMs: 1_000 });
+    await writeSpec();
+    await boot({
+      connect: (events) => {
+        const onUnit: SystemdEvents['onUnit'] = (name, state, sub) => {
+          if (state === 'inactive') clock.after(5, () => events.onUnit(name, state, sub));
+          else events.onUnit(name, state, sub);
+        };
+        const connected = host.watched(host.systemd.connect({ ...events, onUnit }));
+        return {
+          ...connected,
+          connected: true,
+          exitInfo: async () => {
+            host.systemd.systemctl('reset-failed', 'a.service');
+            // an inactive unit that nobody refers to is forgotten
+            return { result: 'success', code: 'none', status: 0 };
+          },
+        };
+      },
+    });
+    await desire([unit('a')]);
+    await clock.until('it to run', () => seen('a')?.active === 'active');
+    const failures = watchFailures();
+    host.systemd.systemctl('stop', 'a.service');
+    await clock.until('it to run again', () => asked('start a.service') === 2, 10_000);
+    await clock.advance(1_000);
+    expect(failures()).toEqual([]);
+  });
+
   it.each([
     ['is', 0],
     ['was', 2_000],
