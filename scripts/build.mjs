@@ -1,12 +1,13 @@
 // Bundles the command and daemon into one file, and the client library with its types into another.
 // usage: build.mjs [--outfile FILE] [--version VERSION]; default dist/cli.js, package.json's. With a file, only the command.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { buildWhole } from './write-whole.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { values } = parseArgs({ options: { outfile: { type: 'string' }, version: { type: 'string' } } });
@@ -42,7 +43,7 @@ const options = {
   logLevel: 'warning',
 };
 
-await build({
+const program = {
   ...options,
   entryPoints: ['src/cli.ts'],
   outfile,
@@ -64,12 +65,12 @@ await build({
   sourcemap: 'external',
   banner: { js: '#!/usr/bin/env node' },
   define: { 'process.env.SERVICEWATCHER_VERSION': JSON.stringify(version) },
-});
-chmodSync(outfile, 0o755);
+};
+await buildWhole(build, program, 0o755);
 if (values.outfile === undefined) await buildClient();
 
 async function buildClient() {
-  await build({ ...options, entryPoints: ['src/client.ts'], outfile: join(root, 'dist/client.js') });
+  await buildWhole(build, { ...options, entryPoints: ['src/client.ts'], outfile: join(root, 'dist/client.js') });
   // types of what it exports, which name no other module's: one file is enough
   const folder = mkdtempSync(join(tmpdir(), 'servicewatcher-types-'));
   try {
@@ -79,7 +80,9 @@ async function buildClient() {
     // whether all types agree is for `npm run lint` to say
     const types = join(folder, 'client.d.ts');
     if (!existsSync(types)) throw new Error(`the types of the client library cannot be made:\n${stdout}`);
-    copyFileSync(types, join(root, 'dist/client.d.ts'));
+    const copy = join(root, `dist/client.d.ts.${process.pid}`);
+    copyFileSync(types, copy);
+    renameSync(copy, join(root, 'dist/client.d.ts'));
   } finally {
     rmSync(folder, { recursive: true });
   }
