@@ -1,13 +1,13 @@
 // Bundles the command and daemon into one file, and the client library with its types into another.
 // usage: build.mjs [--outfile FILE] [--version VERSION]; default dist/cli.js, package.json's. With a file, only the command.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { buildWhole } from './write-whole.mjs';
+import { buildWhole, writeWhole } from './write-whole.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { values } = parseArgs({ options: { outfile: { type: 'string' }, version: { type: 'string' } } });
@@ -80,9 +80,7 @@ async function buildClient() {
     // whether all types agree is for `npm run lint` to say
     const types = join(folder, 'client.d.ts');
     if (!existsSync(types)) throw new Error(`the types of the client library cannot be made:\n${stdout}`);
-    const copy = join(root, `dist/client.d.ts.${process.pid}`);
-    copyFileSync(types, copy);
-    renameSync(copy, join(root, 'dist/client.d.ts'));
+    writeWhole(join(root, 'dist/client.d.ts'), readFileSync(types));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -273,17 +273,20 @@ describe('an executor', () => {
     expect(failures()).toEqual([]);
   });
 
+  /** The same events, but that a unit is inactive is told 5 ms late. */
+  const lateToTellInactive = (events: SystemdEvents): SystemdEvents => ({
+    ...events,
+    onUnit: (name, state, sub) => {
+      if (state === 'inactive') clock.after(5, () => events.onUnit(name, state, sub));
+      else events.onUnit(name, state, sub);
+    },
+  });
+
   it('does not report that failure either when systemd tells of the reset late', async () => {
     host.systemd.define('a.service', { stop: 'exit-143', stopMs: 20 });
     await writeSpec();
     await boot({
-      connect: (events) => {
-        const onUnit: SystemdEvents['onUnit'] = (name, state, sub) => {
-          if (state === 'inactive') clock.after(5, () => events.onUnit(name, state, sub));
-          else events.onUnit(name, state, sub);
-        };
-        return host.watched(host.systemd.connect({ ...events, onUnit }));
-      },
+      connect: (events) => host.watched(host.systemd.connect(lateToTellInactive(events))),
     });
     await desire([unit('a')]);
     await clock.until('it to run', () => seen('a')?.active === 'active');
@@ -313,11 +316,7 @@ describe('an executor', () => {
     await writeSpec();
     await boot({
       connect: (events) => {
-        const onUnit: SystemdEvents['onUnit'] = (name, state, sub) => {
-          if (state === 'inactive') clock.after(5, () => events.onUnit(name, state, sub));
-          else events.onUnit(name, state, sub);
-        };
-        const connected = host.watched(host.systemd.connect({ ...events, onUnit }));
+        const connected = host.watched(host.systemd.connect(lateToTellInactive(events)));
         return {
           ...connected,
           connected: true,

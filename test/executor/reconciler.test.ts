@@ -363,12 +363,14 @@ describe('without systemd a pass', () => {
   });
 });
 
+async function bootWithA(): Promise<void> {
+  await desire(A);
+  await boot();
+  await settle();
+}
+
 describe('what a pass asks systemd for', () => {
-  beforeEach(async () => {
-    await desire(A);
-    await boot();
-    await settle();
-  });
+  beforeEach(bootWithA);
 
   it('are all units of interest the first time, and then only those that are new, until the tick', async () => {
     await desire(A, placed('d.service'));
@@ -615,11 +617,7 @@ describe('a unit whose check asks for a restart', () => {
 });
 
 describe('a pass that comes after the end', () => {
-  beforeEach(async () => {
-    await desire(A);
-    await boot();
-    await settle();
-  });
+  beforeEach(bootWithA);
 
   it('asks for nothing, keeps nothing and tells nothing', async () => {
     reconciler.end();
