@@ -7,6 +7,8 @@ global
   hard-stop-after 30s
   # the next process takes over the sockets that listen: nobody is refused during a reload
   stats socket /run/haproxy/admin.sock mode 660 level admin expose-fd listeners
+  # HAProxy's own HTTP client, for Lua scripts, would read all certificates of the system at each check and reload; there are no scripts
+  httpclient.ssl.verify none
 
 defaults
   mode http
