@@ -2,7 +2,7 @@
 import { type DiffInput, diff, NO_MEMORY, type UnitMemory } from '../../src/executor/diff.ts';
 import type { StartConditions } from '../../src/executor/start-conditions.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
-import type { ActiveState, Desired, DesiredPrestart, DesiredUnit, LoadState } from '../../src/shared/model.ts';
+import type { ActiveState, Desired, DesiredPrestart, DesiredUnit, LoadState } from '../../src/shared/state.ts';
 
 export const UNIT = 'a.service';
 export const NOW = 1_000;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { diff, NO_MEMORY } from '../../src/executor/diff.ts';
 import type { TurnState } from '../../src/executor/start-conditions.ts';
-import type { DesiredUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import {
   after,
   decide,

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DiffInput, diff, missingValues } from '../../src/executor/diff.ts';
 import type { StartConditions, TurnState } from '../../src/executor/start-conditions.ts';
-import type { ActiveState, DesiredUnit, LoadState } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
+import type { ActiveState, DesiredUnit, LoadState } from '../../src/shared/state.ts';
 import { after, desired, NOW, prestart, start, wanted } from './diff-situation.ts';
 
 describe('whatever the input', () => {

@@ -1,6 +1,6 @@
 /** An executor that is told to stop its units: what it stops, what it says meanwhile, and what it gives up. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DesiredUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { ExecutorRig, unit } from './executor-rig.ts';
 
 let rig: ExecutorRig;

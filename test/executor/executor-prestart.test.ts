@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TransientCommand } from '../../src/executor/systemd.ts';
-import type { DesiredPrestart } from '../../src/shared/model.ts';
+import type { DesiredPrestart } from '../../src/shared/state.ts';
 import { ExecutorRig, unit } from './executor-rig.ts';
 
 let rig: ExecutorRig;

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Executor } from '../../src/executor/executor.ts';
 import type { Systemd, SystemdEvents } from '../../src/executor/systemd.ts';
 import { digestOf } from '../../src/shared/digest.ts';
+import { decodeObserved, encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
+import type { Spec } from '../../src/shared/spec.ts';
 import type {
   ActiveState,
   Desired,
@@ -12,9 +14,7 @@ import type {
   DesiredUnit,
   Observed,
   ObservedUnit,
-  Spec,
-} from '../../src/shared/model.ts';
-import { decodeObserved, encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
+} from '../../src/shared/state.ts';
 import { PARENTS } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeHost, specOf } from '../fakes/daemon.ts';

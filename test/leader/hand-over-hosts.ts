@@ -1,7 +1,8 @@
 /** A hand-over among a few hosts, each written down as what it is, is told and says. */
 import { type HandOver, handOver } from '../../src/leader/hand-over.ts';
 import type { HostState } from '../../src/leader/placement.ts';
-import type { ActiveState, Desired, DesiredUnit, Isolation, Observed } from '../../src/shared/model.ts';
+import type { Isolation } from '../../src/shared/spec.ts';
+import type { ActiveState, Desired, DesiredUnit, Observed } from '../../src/shared/state.ts';
 
 export const SPEC = 'sha256:';
 export const NOBODY: ReadonlySet<string> = new Set();

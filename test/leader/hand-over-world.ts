@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { type HandOver, handOver, type PendingHandOver, unsureHosts } from '../../src/leader/hand-over.ts';
 import type { HostState, HostView, Placement } from '../../src/leader/placement.ts';
 import { differs, renderUnits } from '../../src/leader/render.ts';
-import type { Desired, DesiredUnit, Observed, Service } from '../../src/shared/model.ts';
 import { compare, unitsOf } from '../../src/shared/names.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { Desired, DesiredUnit, Observed } from '../../src/shared/state.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { NOBODY, SPEC } from './hand-over-hosts.ts';
 

@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DesiredUnit } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { type At, decide, entry, WRITTEN, withdrawn } from './hand-over-hosts.ts';
 import { anOrder, aStep, COUNTS, EVERYWHERE, HandOverWorld, HOSTS, type Step, settle, someSteps } from './hand-over-world.ts';
 

@@ -1,7 +1,7 @@
 /** What hosts are told while a unit goes from one to another, case by case. */
 import { describe, expect, it } from 'vitest';
 import type { HandOver, PendingHandOver } from '../../src/leader/hand-over.ts';
-import type { Isolation } from '../../src/shared/model.ts';
+import type { Isolation } from '../../src/shared/spec.ts';
 import { type At, decide, entry, WRITTEN, withdrawn } from './hand-over-hosts.ts';
 
 /** `w1: -a` (told to stop it), `w2: a`, and who waits: `w2 gets b after w1`. */

@@ -1,6 +1,6 @@
 /** How a leader reckons with hosts that come, or come back. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Service } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { specOf, TIMINGS } from '../fakes/daemon.ts';
 import { base, everywhere, LeaderWorld, one, seen, three } from './leader-world.ts';
 

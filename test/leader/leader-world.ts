@@ -2,9 +2,11 @@
 import { Election, type Leadership } from '../../src/leader/election.ts';
 import { Leader } from '../../src/leader/leader.ts';
 import type { Move } from '../../src/leader/placement.ts';
+import type { Member } from '../../src/shared/cluster.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { ActiveState, Desired, Member, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
 import { decodeDesired, encodeMember, encodeObserved, encodeSpecRecord } from '../../src/shared/payloads.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
+import type { ActiveState, Desired, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { PARENTS } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { TIMINGS } from '../fakes/daemon.ts';

@@ -1,7 +1,7 @@
 /** What a leader tells the hosts, when, and where its terms begin and end. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Service } from '../../src/shared/model.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { base, everywhere, failed, LeaderWorld, one, seen, three } from './leader-world.ts';
 

@@ -1,7 +1,7 @@
 /** Of which hosts a leader does not know what they obey. */
 import { describe, expect, it } from 'vitest';
 import { unsureHosts } from '../../src/leader/hand-over.ts';
-import type { Observed } from '../../src/shared/model.ts';
+import type { Observed } from '../../src/shared/state.ts';
 import { SPEC } from './hand-over-hosts.ts';
 
 describe('what a host obeys', () => {

@@ -1,6 +1,6 @@
 /** What is not in order once every fault is over (INV-LIVE): in the reports of the daemons, in the data of the ensemble, on the hosts. */
-import type { Service, Spec } from '../../src/shared/model.ts';
 import { decodeHostIntent, decodeSpecRecord } from '../../src/shared/payloads.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
 import type { Orders } from './orders.ts';
 import { isOf, serviceOf, wantedOf } from './placement-check.ts';
 import type { SimulatedHost, World } from './world.ts';

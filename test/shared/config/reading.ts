@@ -1,7 +1,7 @@
 /** Reads configurations for tests: what they say, and what is said of them. */
 import { type Config, type ConfigProblem, renderProblem } from '../../../src/shared/config/config.ts';
 import { parseConfig } from '../../../src/shared/config/parse-config.ts';
-import type { Service, Spec } from '../../../src/shared/model.ts';
+import type { Service, Spec } from '../../../src/shared/spec.ts';
 
 /** A line with a quorum. */
 export const HEAD = 'zookeeper: {quorum: zk1}\n';
