@@ -14,8 +14,7 @@ export class Trace {
     let { digest } = this;
     this.bits.setFloat64(0, now);
     for (const part of [0, 4]) digest = Math.imul(digest ^ this.bits.getInt32(part), 0x01000193);
-    for (let index = 0; index < event.length; index++)
-      digest = Math.imul(digest ^ event.charCodeAt(index), 0x01000193);
+    for (let index = 0; index < event.length; index++) digest = Math.imul(digest ^ event.charCodeAt(index), 0x01000193);
     this.digest = digest;
     this.write?.(`${(now / 1000).toFixed(4).padStart(10)}  ${event}`);
   }
