@@ -1,6 +1,7 @@
 /** What is done about units that may run on one host only. */
 import { describe, expect, it } from 'vitest';
 import { type DiffInput, diff } from '../../src/executor/diff.ts';
+import type { UnitState } from '../../src/executor/systemd.ts';
 import type { ActiveState, DesiredUnit } from '../../src/shared/state.ts';
 import { decide, desired, input, memory, NOW, type Situation, state, UNIT, wanted } from './diff-situation.ts';
 

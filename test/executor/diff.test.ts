@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { diff, missingValues, valuesKey } from '../../src/executor/diff.ts';
 import { ACTIVE_STATES, type ActiveState, type DesiredPrestart } from '../../src/shared/state.ts';
-import { decide, desired, input, memory, NOW, prestart, type Situation, state, UNIT, wanted } from './diff-situation.ts';
+import {
+  decide,
+  desired,
+  input,
+  memory,
+  NOW,
+  prestart,
+  type Situation,
+  state,
+  UNIT,
+  wanted,
+} from './diff-situation.ts';
 
 describe('what is done about a unit', () => {
   type Relation = 'wanted, ours' | 'wanted, not ours' | 'unwanted, ours' | 'unwanted, declared' | 'foreign';

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { GUARD_PREFIX } from '../../src/executor/systemd.ts';
 import { stopBudgetMs } from '../../src/shared/isolation-timing.ts';
-import { A, B, GuardRig, pingMs, type Seen, SESSION_MS, SLACK_MS, stopAfterMs } from './guard-rig.ts';
+import { A, B, GuardRig, pingMs, SESSION_MS, type Seen, SLACK_MS, stopAfterMs } from './guard-rig.ts';
 
 const afterOf = (seen: Seen | undefined) => seen?.guard.afterMs ?? Number.NaN;
 

@@ -37,9 +37,7 @@ export class FakeRequests {
         fail,
         send: () => {
           entry.sent = true;
-          exchange((answer) =>
-            answer.ok ? settle(() => resolve(answer.value)) : fail(answer.code, answer.path),
-          );
+          exchange((answer) => (answer.ok ? settle(() => resolve(answer.value)) : fail(answer.code, answer.path)));
         },
       };
       const cancel = this.process.after(this.timeoutMs, () => fail('deadline'));

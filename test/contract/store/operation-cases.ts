@@ -136,11 +136,7 @@ export function operationCases({ connected, place }: Rig): void {
     const second = await store.create(`${path}/n_`, bytes(''), 'ephemeral-sequential');
     await store.remove(first);
     const third = await store.create(`${path}/n_`, bytes(''), 'persistent-sequential');
-    expect([first, second, third]).toEqual([
-      `${path}/n_0000000000`,
-      `${path}/n_0000000001`,
-      `${path}/n_0000000002`,
-    ]);
+    expect([first, second, third]).toEqual([`${path}/n_0000000000`, `${path}/n_0000000001`, `${path}/n_0000000002`]);
   });
 
   it('does requests in the order in which they were asked for', async () => {

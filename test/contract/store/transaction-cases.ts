@@ -28,12 +28,7 @@ export function transactionCases({ connected, place }: Rig): void {
   it.each<[string, (path: string) => Operation, StoreErrorCode, string]>([
     ['a check of another version', (path) => ({ op: 'check', path, version: 7 }), 'bad-version', ''],
     ['a missing znode', (path) => ({ op: 'exists', path: `${path}/none` }), 'no-node', '/none'],
-    [
-      'an existing znode',
-      (path) => ({ op: 'create', path, data: bytes(''), mode: 'persistent' }),
-      'node-exists',
-      '',
-    ],
+    ['an existing znode', (path) => ({ op: 'create', path, data: bytes(''), mode: 'persistent' }), 'node-exists', ''],
     ['a set of another version', (path) => ({ op: 'set', path, data: bytes(''), version: 7 }), 'bad-version', ''],
     ['a remove of a missing znode', (path) => ({ op: 'remove', path: `${path}/none` }), 'no-node', '/none'],
   ])('do nothing at all when they fail on %s', async (_what, failing, code, suffix) => {
