@@ -7,7 +7,16 @@ import { encodeRegistration, registrationPath } from '../../src/discovery/regist
 import { encodeBatches, type HistoryEvent, RING_PREFIX, type Ring } from '../../src/shared/history.ts';
 import { encodeDesired, encodeMember, encodeSpecRecord } from '../../src/shared/payloads.ts';
 import type { Hook, Service } from '../../src/shared/spec.ts';
-import { DESIRED, DISCOVERY, desiredPath, discoveryPath, HISTORY, MEMBERS, memberPath, SPEC } from '../../src/shared/znodes.ts';
+import {
+  DESIRED,
+  DISCOVERY,
+  desiredPath,
+  discoveryPath,
+  HISTORY,
+  MEMBERS,
+  memberPath,
+  SPEC,
+} from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { MemoryLog } from '../fakes/log.ts';

@@ -146,7 +146,10 @@ describe('a hook for units', () => {
     await world.happen('failed', 'w2');
     await world.clock.advance(10_000);
     await world.boot();
-    expect(world.told.map((line) => line.split(' ').slice(1, 3).join(' '))).toEqual(['unit-failed w1', 'unit-failed w2']);
+    expect(world.told.map((line) => line.split(' ').slice(1, 3).join(' '))).toEqual([
+      'unit-failed w1',
+      'unit-failed w2',
+    ]);
   });
 
   it('is told that something is missing when the history is too short for what happened meanwhile', async () => {
@@ -169,7 +172,8 @@ describe('a hook for units', () => {
     for (let each = 0; each < 5; each++) await world.happen('drift', 'w2');
     const first = await world.boot();
     world.kill(first);
-    for (const name of (await world.done(world.others.children(HISTORY))) ?? []) await world.done(world.others.remove(`${HISTORY}/${name}`));
+    for (const name of (await world.done(world.others.children(HISTORY))) ?? [])
+      await world.done(world.others.remove(`${HISTORY}/${name}`));
     await world.done(world.others.remove(HISTORY));
     await world.done(world.others.ensure(HISTORY));
     await world.happen('failed', 'w3');

@@ -29,7 +29,10 @@ describe('templates', () => {
     expect(world.checked.length).toBeGreaterThan(3);
     const said = `the template ${world.source}: the check look {file} ended with status 1: w2 is bad; ${world.file()} stays as it was, it is tried again in 15 s and when something changes`;
     expect(world.log.at('error')).toEqual([said]);
-    expect([world.problem, world.templates.failed]).toEqual(['the check look {file} ended with status 1: w2 is bad', 1]);
+    expect([world.problem, world.templates.failed]).toEqual([
+      'the check look {file} ended with status 1: w2 is bad',
+      1,
+    ]);
     await world.done(world.others.remove(registrationPath('web', 'w2')));
     await world.register('w3');
     await world.clock.advance(200);
@@ -58,7 +61,11 @@ describe('templates', () => {
     world.endOf = async (_content, { timeoutMs }) => world.later(timeoutMs, { kind: 'timeout', output: '' });
     await world.register('w1');
     await world.clock.advance(29_000);
-    expect([await world.read(), await world.read('other'), world.states]).toEqual(['', 'w1 ', ['out current', 'other current']]);
+    expect([await world.read(), await world.read('other'), world.states]).toEqual([
+      '',
+      'w1 ',
+      ['out current', 'other current'],
+    ]);
     await world.register('w2');
     await world.clock.advance(1_000);
     expect([await world.read('other'), world.checked.at(-1)]).toEqual(['w1 w2 ', 'w1 ']);
@@ -102,10 +109,17 @@ describe('templates', () => {
   it('go on where another is wrong', async () => {
     await writeFile(world.source, SERVERS);
     await writeFile(join(world.folder, 'bad.tpl'), '{{#each members}}');
-    await world.boot(world.template(), world.template({ source: join(world.folder, 'bad.tpl'), destination: world.file('bad') }));
+    await world.boot(
+      world.template(),
+      world.template({ source: join(world.folder, 'bad.tpl'), destination: world.file('bad') }),
+    );
     await world.register('w1');
     await world.clock.advance(1_000);
-    expect([await world.read(), await world.read('bad'), world.states]).toEqual(['w1 ', 'none', ['out current', 'bad failed']]);
+    expect([await world.read(), await world.read('bad'), world.states]).toEqual([
+      'w1 ',
+      'none',
+      ['out current', 'bad failed'],
+    ]);
   });
 
   it('are put right within 15 s when their file was changed by hand, and reloaded again when a reload failed', async () => {
@@ -114,7 +128,11 @@ describe('templates', () => {
     await writeFile(world.file(), 'other');
     world.refusal = 'it is masked';
     await world.clock.advance(16_000);
-    expect([await world.read(), world.problem, world.written]).toEqual(['text', 'web.service was not reloaded: it is masked', 2]);
+    expect([await world.read(), world.problem, world.written]).toEqual([
+      'text',
+      'web.service was not reloaded: it is masked',
+      2,
+    ]);
     expect(world.log.at('error')).toEqual([expect.stringContaining(`${world.file()} is written, it is tried again`)]);
     world.refusal = undefined;
     const before = world.reloaded.length;

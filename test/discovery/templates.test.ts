@@ -38,7 +38,9 @@ describe('templates', () => {
     await world.done(world.others.ensure(leasePath('db')));
     const holder = { id: 'one', host: 'w1', since: '2026-01-01', timeoutMs: 1_000 };
     await world.done(world.others.create(holderPath('db'), encodeHolder(holder), 'persistent'));
-    await world.done(world.others.create(waiterPrefix('db'), encodeWaiter({ id: 'two', host: 'w2' }), 'ephemeral-sequential'));
+    await world.done(
+      world.others.create(waiterPrefix('db'), encodeWaiter({ id: 'two', host: 'w2' }), 'ephemeral-sequential'),
+    );
     await world.boot(world.template());
     expect((await world.read()).split('\n')).toEqual([
       'on w9, as w9 at w9.lan',
@@ -73,7 +75,12 @@ describe('templates', () => {
     await world.register('q1', 'mqtt');
     await world.clock.advance(60_000);
     await world.reboot();
-    expect([world.states, world.checked.length, world.reloaded.length, world.written]).toEqual([['out current'], 1, 1, 1]);
+    expect([world.states, world.checked.length, world.reloaded.length, world.written]).toEqual([
+      ['out current'],
+      1,
+      1,
+      1,
+    ]);
     expect(await stat(world.file())).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
     await world.register('w2');
     await world.clock.advance(1_000);

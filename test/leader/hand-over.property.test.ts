@@ -5,7 +5,17 @@ import { describe, expect, it } from 'vitest';
 import { compare } from '../../src/shared/names.ts';
 import type { DesiredUnit } from '../../src/shared/state.ts';
 import { type At, decide, entry, WRITTEN, withdrawn } from './hand-over-hosts.ts';
-import { anOrder, aStep, COUNTS, EVERYWHERE, HandOverWorld, HOSTS, type Step, settle, someSteps } from './hand-over-world.ts';
+import {
+  anOrder,
+  aStep,
+  COUNTS,
+  EVERYWHERE,
+  HandOverWorld,
+  HOSTS,
+  type Step,
+  settle,
+  someSteps,
+} from './hand-over-world.ts';
 
 describe('a unit with isolation: stop that may run on more hosts than shall have it', () => {
   const anAt: fc.Arbitrary<At & { readonly wanted: readonly DesiredUnit[] }> = fc.record({

@@ -87,7 +87,10 @@ describe('a leader that had lost its own session a moment ago', () => {
     if (world.store.state.kind !== 'connected') throw new Error('no session');
     const { session } = world.store.state;
     world.ensemble.expire(session);
-    await world.clock.until('a new session', () => world.store.state.kind === 'connected' && world.store.state.session !== session);
+    await world.clock.until(
+      'a new session',
+      () => world.store.state.kind === 'connected' && world.store.state.session !== session,
+    );
     await world.leave('w1');
     await world.done(world.election.join(undefined));
     await world.clock.until('a new term', () => (world.terms.at(-1)?.epoch ?? 0) > epoch);
@@ -108,6 +111,10 @@ describe('a leader that had lost its own session a moment ago', () => {
     await comeBack();
     await world.clock.advance(3_000);
     expect(world.units('w1')).toContain('one.service');
-    await world.clock.until('the move', () => world.moves.some(({ unit, from }) => unit === 'one.service' && from === 'w1'), 3_000);
+    await world.clock.until(
+      'the move',
+      () => world.moves.some(({ unit, from }) => unit === 'one.service' && from === 'w1'),
+      3_000,
+    );
   });
 });

@@ -5,7 +5,7 @@ import type { Move } from '../../src/leader/placement.ts';
 import type { Member } from '../../src/shared/cluster.ts';
 import { digestOf } from '../../src/shared/digest.ts';
 import { decodeDesired, encodeMember, encodeObserved, encodeSpecRecord } from '../../src/shared/payloads.ts';
-import type { Service, Spec } from '../../src/shared/spec.ts';
+import type { GlobalService, SharedService, Spec } from '../../src/shared/spec.ts';
 import type { ActiveState, Desired, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { PARENTS } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
@@ -14,9 +14,9 @@ import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
 
 export const base = { enabled: true, isolation: 'keep' } as const;
-export const everywhere: Service = { ...base, name: 'everywhere', type: 'global' };
-export const one: Service = { ...base, name: 'one', type: 'shared', count: 1 };
-export const three: Service = { ...base, name: 'three', type: 'shared', count: 3 };
+export const everywhere: GlobalService = { ...base, name: 'everywhere', type: 'global' };
+export const one: SharedService = { ...base, name: 'one', type: 'shared', count: 1 };
+export const three: SharedService = { ...base, name: 'three', type: 'shared', count: 3 };
 
 export function seen(unit: string, active: ActiveState, change: Partial<ObservedUnit> = {}): ObservedUnit {
   return { unit, load: 'loaded', active, sub: active, ...change };

@@ -14,7 +14,10 @@ beforeEach(async () => {
 describe('a leader', () => {
   it('places every service, with the epoch of its term, and is settled once the hosts obey', async () => {
     await world.begin(specOf(everywhere, one), 'w1', 'w2');
-    expect([world.units('w1'), world.units('w2')]).toEqual([['everywhere.service', 'one.service'], ['everywhere.service']]);
+    expect([world.units('w1'), world.units('w2')]).toEqual([
+      ['everywhere.service', 'one.service'],
+      ['everywhere.service'],
+    ]);
     expect(world.desired('w1')?.epoch).toBe(world.terms[0]?.epoch);
     expect(world.convergences).toHaveLength(1);
   });
@@ -102,7 +105,10 @@ describe('a leader', () => {
     const epoch = world.terms.at(-1)?.epoch ?? 0;
     // as after ZooKeeper's data was lost: epochs are counted from the start again
     await world.observe('w2', [seen('everywhere.service', 'active')], { epoch, generation: 50_000 });
-    await world.clock.until('a higher epoch', () => (world.desired('w2')?.epoch ?? 0) > epoch || world.terms.length > 1);
+    await world.clock.until(
+      'a higher epoch',
+      () => (world.desired('w2')?.epoch ?? 0) > epoch || world.terms.length > 1,
+    );
     await world.observe('w2', [seen('everywhere.service', 'active')], { epoch, generation: 50_000, refused: 'older' });
     await world.clock.until('an order of the higher epoch', () => (world.desired('w2')?.epoch ?? 0) > epoch);
   });
