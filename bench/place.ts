@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { place } from '../src/leader/place.ts';
 import type { HostView, Placement, PlacementInput } from '../src/leader/placement.ts';
 import { verify } from '../src/leader/verify.ts';
-import type { Service, Spec } from '../src/shared/model.ts';
+import type { Service, Spec } from '../src/shared/spec.ts';
 
 const HOSTS = 1_000;
 const RUNS = 7;

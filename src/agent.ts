@@ -11,9 +11,10 @@ import { UnitHistory } from './executor/unit-history.ts';
 import { Election, type Leadership } from './leader/election.ts';
 import { Leader, type LeaderOptions } from './leader/leader.ts';
 import { objection, planChange } from './leader/plan.ts';
+import type { Member } from './shared/cluster.ts';
 import { Membership } from './shared/membership.ts';
-import type { Member, Spec } from './shared/model.ts';
 import { readSnapshot } from './shared/snapshot.ts';
+import type { Spec } from './shared/spec.ts';
 import { describeOutcome, proposeSpec } from './shared/spec-store.ts';
 import type { SessionState } from './shared/store.ts';
 

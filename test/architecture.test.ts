@@ -110,12 +110,15 @@ const PURE = [
   'cli/leader-notes.ts',
   'cli/dead-ends.ts',
   'shared/active-state.ts',
+  'shared/attachments.ts',
   'shared/back-off.ts',
+  'shared/cluster.ts',
   'shared/isolation-timing.ts',
-  'shared/model.ts',
   'shared/names.ts',
   'shared/prestart-text.ts',
   'shared/runs-nowhere.ts',
+  'shared/spec.ts',
+  'shared/state.ts',
   'shared/version.ts',
 ];
 const isPure = (file: string) => PURE.includes(file) || /^leader\/(place|verify)\//.test(file);

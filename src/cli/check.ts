@@ -2,8 +2,8 @@
 import { type Config, type ParsedConfig, renderProblem, renderWarning } from '../shared/config/config.ts';
 import { loadConfig } from '../shared/config/load-config.ts';
 import { escapeControl } from '../shared/log.ts';
-import type { Service } from '../shared/model.ts';
 import { unitsOf } from '../shared/names.ts';
+import type { Service } from '../shared/spec.ts';
 import { checkTemplates, type TemplateFindings, type TemplateProblem } from './check-templates.ts';
 
 /** Where text goes: `process.stdout` is one. */

@@ -1,9 +1,11 @@
 /** The state of the cluster as people ask for it: one row per unit, from one reading of ZooKeeper. Pure. */
 import { stayingUnhealthy } from '../leader/decision.ts';
 import { decisionInput } from '../leader/plan.ts';
-import type { ActiveState, Health, HostIntent, Service } from '../shared/model.ts';
+import type { HostIntent } from '../shared/cluster.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import type { Service } from '../shared/spec.ts';
+import type { ActiveState, Health } from '../shared/state.ts';
 import { deadEnds } from './dead-ends.ts';
 import { describeNotes } from './leader-notes.ts';
 

@@ -1,7 +1,7 @@
 /** Instances that wait for other services (`after`) which will not be up by themselves, and why. Pure. */
-import type { DesiredUnit } from '../shared/model.ts';
 import { whyNowhere } from '../shared/runs-nowhere.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import type { DesiredUnit } from '../shared/state.ts';
 
 /** One sentence for each service that an instance of `host`, which has not been started yet, waits for in vain. */
 export function deadEnds({ after = [] }: DesiredUnit, host: string, { spec, desired }: Snapshot): string[] {

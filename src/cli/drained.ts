@@ -2,9 +2,9 @@
 
 import { isDown } from '../shared/active-state.ts';
 import type { Clock } from '../shared/clock.ts';
-import type { Desired, Observed } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import { decodeDesired, decodeObserved } from '../shared/payloads.ts';
+import type { Desired, Observed } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
 import { desiredPath, memberPath, observedPath } from '../shared/znodes.ts';

@@ -4,9 +4,10 @@ import type { HostView } from '../leader/placement.ts';
 import { decisionInput } from '../leader/plan.ts';
 import type { Relocation } from '../leader/relocation.ts';
 import { describeWhy } from '../leader/why.ts';
-import type { Desired, ObservedUnit, Service } from '../shared/model.ts';
 import { compare, instanceUnit, toUnitName, unitsOf } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import type { Service } from '../shared/spec.ts';
+import type { Desired, ObservedUnit } from '../shared/state.ts';
 import { hostsWithGlobals } from './cluster-status.ts';
 import { deadEnds } from './dead-ends.ts';
 

@@ -2,11 +2,11 @@
 import { hostname } from 'node:os';
 import { planChange } from '../leader/plan.ts';
 import { systemClock } from '../shared/clock.ts';
+import type { HostIntent } from '../shared/cluster.ts';
 import { suggestion } from '../shared/config/nearest.ts';
 import { formatDuration, readDuration } from '../shared/config/scalars.ts';
 import { changeIntent, type IntentOutcome } from '../shared/host-intents.ts';
 import { escapeControl } from '../shared/log.ts';
-import type { HostIntent } from '../shared/model.ts';
 import { isHostName, unitsOf } from '../shared/names.ts';
 import { readSnapshot, type Snapshot } from '../shared/snapshot.ts';
 import type { Store } from '../shared/store.ts';

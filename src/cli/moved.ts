@@ -1,8 +1,9 @@
 /** Waits until an instance that was asked to go to another host is up there, or until it is certain that it will not be. */
 import type { Clock } from '../shared/clock.ts';
-import type { AskedMove, Desired, LeaderNotes, Observed } from '../shared/model.ts';
+import type { AskedMove, LeaderNotes } from '../shared/cluster.ts';
 import { type Decoded, decodeDesired, decodeObserved } from '../shared/payloads.ts';
 import { decodeNotes } from '../shared/rebalance.ts';
+import type { Desired, Observed } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
 import { desiredPath, LEADER, observedPath } from '../shared/znodes.ts';

@@ -4,7 +4,7 @@
  * after the first that does not succeed none begins; whatever ends this, each instance is where the leader has it.
  */
 import type { Clock } from '../shared/clock.ts';
-import type { AskedMove } from '../shared/model.ts';
+import type { AskedMove } from '../shared/cluster.ts';
 import { decodeWish, encodeWish } from '../shared/rebalance.ts';
 import { removeIfThere } from '../shared/remove-if-there.ts';
 import { isStoreError, type Store, StoreError } from '../shared/store.ts';

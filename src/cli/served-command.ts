@@ -8,9 +8,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Registration } from '../discovery/registration.ts';
 import { fillCommand, serverAddress, serverEnvironment } from '../discovery/server-text.ts';
+import type { Command } from '../shared/attachments.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Command } from '../shared/model.ts';
 
 export interface ServedCommandOptions {
   readonly command: Command;

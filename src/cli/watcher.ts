@@ -13,7 +13,7 @@ import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { Health } from '../shared/model.ts';
+import type { Health } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 
 export interface WatcherOptions {

@@ -1,6 +1,7 @@
 /** What shall be registered of a host's units, from what it shall run and what systemd and the checks say of it. Pure. */
-import type { Discovery, Health, Observed, ObservedUnit, RegistrableUnit } from '../shared/model.ts';
+import type { Discovery } from '../shared/attachments.ts';
 import { toUnitName } from '../shared/names.ts';
+import type { Health, Observed, ObservedUnit, RegistrableUnit } from '../shared/state.ts';
 import type { Goal } from './entry.ts';
 import { type Registration, registrationId, registrationPath } from './registration.ts';
 

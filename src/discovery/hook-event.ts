@@ -1,7 +1,7 @@
 /** What hooks are told of: one thing that happened to a member, a registration, a unit or the leadership. */
 import * as z from 'zod';
-import { HOOK_EVENTS } from '../shared/model.ts';
 import { host, natural, unit } from '../shared/payload-parts.ts';
+import { HOOK_EVENTS } from '../shared/spec.ts';
 
 const labels = z.record(z.string(), z.string());
 

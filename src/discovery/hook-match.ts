@@ -1,6 +1,6 @@
 /** Which hosts a hook concerns, and which events; and what an event says beside what it is made of. Pure. */
-import type { Hook, HostSelector, Service } from '../shared/model.ts';
 import { unitsOf } from '../shared/names.ts';
+import type { Hook, HostSelector, Service } from '../shared/spec.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import type { View } from './hook-view.ts';
 

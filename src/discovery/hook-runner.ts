@@ -2,10 +2,11 @@
  * Tells one hook what waits in its queue: one run at a time, in order, a failed one a few times again. What is being told
  * stays in the queue until that is over.
  */
+import type { Command } from '../shared/attachments.ts';
 import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import { escapeControl, type Logger } from '../shared/log.ts';
-import type { Command, Hook } from '../shared/model.ts';
+import type { Hook } from '../shared/spec.ts';
 import type { ClusterEvent } from './hook-event.ts';
 import { type HookQueue, MAX_QUEUED } from './hook-queue.ts';
 import type { Slots } from './hook-slots.ts';

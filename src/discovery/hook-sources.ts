@@ -3,12 +3,13 @@
  * spec is looked at where no hook is. While ZooKeeper is silent, what was read last stands.
  */
 import type { Clock } from '../shared/clock.ts';
+import type { Member } from '../shared/cluster.ts';
 import { Collection } from '../shared/collection.ts';
 import { digestOf } from '../shared/digest.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Hook, Member } from '../shared/model.ts';
 import { isLabel } from '../shared/names.ts';
 import { type Decoded, decodeDesired, decodeEpoch, decodeMember, decodeSpecRecord } from '../shared/payloads.ts';
+import type { Hook } from '../shared/spec.ts';
 import type { Store, Watch } from '../shared/store.ts';
 import { desiredPath, EPOCH, MEMBERS, SPEC } from '../shared/znodes.ts';
 import { Directory, type FollowedLabels } from './directory.ts';

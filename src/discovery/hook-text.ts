@@ -2,8 +2,8 @@
  * What a hook's program is given: lines on standard input and environment variables. Values come from whoever may write to
  * ZooKeeper: each is cut, and holds no control characters, so that none can forge a line, a column or a variable. Pure.
  */
-import type { HookEvent } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { HookEvent } from '../shared/spec.ts';
 import type { ClusterEvent } from './hook-event.ts';
 
 /** Events told in one run, and the bytes of their lines: what a program reads in an instant, and a disk writes. */

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Observed, RegistrableUnit } from '../shared/model.ts';
+import type { Observed, RegistrableUnit } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 import { Entry } from './entry.ts';
 import { registrationGoals } from './goals.ts';

@@ -1,5 +1,5 @@
 /** A server in the words of a command: its address as text, placeholders, environment. Pure. */
-import type { Command } from '../shared/model.ts';
+import type { Command } from '../shared/attachments.ts';
 import type { Registration } from './registration.ts';
 import { endpoint } from './select.ts';
 

@@ -1,6 +1,7 @@
 /** What templates are rendered from: the cluster as plain, sorted lists. Pure. */
-import type { Desired, Member } from '../shared/model.ts';
+import type { Member } from '../shared/cluster.ts';
 import { compare } from '../shared/names.ts';
+import type { Desired } from '../shared/state.ts';
 import type { LeaseHolder, LeaseWaiter } from './lease.ts';
 import type { Registration } from './registration.ts';
 

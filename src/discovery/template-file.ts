@@ -5,10 +5,11 @@
  */
 import { lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Command } from '../shared/attachments.ts';
 import { digestOf } from '../shared/digest.ts';
 import { messageOf } from '../shared/error-text.ts';
-import type { Command, Template } from '../shared/model.ts';
 import { type CommandResult, runCommand } from '../shared/run-command.ts';
+import type { Template } from '../shared/spec.ts';
 
 export interface TemplateFileOptions {
   readonly template: Template;

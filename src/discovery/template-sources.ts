@@ -3,10 +3,12 @@
  * the spec and this host's own placement are looked at where no template is.
  */
 import type { Clock } from '../shared/clock.ts';
+import type { Member } from '../shared/cluster.ts';
 import { Collection } from '../shared/collection.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Desired, Member, Template } from '../shared/model.ts';
 import { decodeDesired, decodeMember, decodeSpecRecord } from '../shared/payloads.ts';
+import type { Template } from '../shared/spec.ts';
+import type { Desired } from '../shared/state.ts';
 import type { Store, Watch } from '../shared/store.ts';
 import { DESIRED, desiredPath, MEMBERS, SPEC } from '../shared/znodes.ts';
 import { Directory, type FollowedLabels } from './directory.ts';

@@ -4,8 +4,8 @@
  * nothing is touched either.
  */
 import { digestOf } from '../shared/digest.ts';
-import type { Template } from '../shared/model.ts';
 import { Share } from '../shared/share.ts';
+import type { Template } from '../shared/spec.ts';
 import type { FollowedLabels } from './directory.ts';
 import type { TemplateData } from './template-data.ts';
 import { TemplateRunner, type TemplateRunnerOptions, type TemplateState } from './template-runner.ts';

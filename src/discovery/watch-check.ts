@@ -1,9 +1,9 @@
 /** What `servicewatcher watch` is asked to watch: from texts, as its options or a file's keys hold them. Pure. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import type { Command, Probe } from '../shared/attachments.ts';
 import { splitCommand } from '../shared/config/commands.ts';
 import { readCount, readDuration, readPort } from '../shared/config/scalars.ts';
-import type { Command, Probe } from '../shared/model.ts';
 import { isHostName, isLabel } from '../shared/names.ts';
 import { MAX_INFO_BYTES } from '../shared/payload-parts.ts';
 import { type Registration, registrationId } from './registration.ts';

@@ -1,5 +1,5 @@
 /** Which desired states an executor obeys: never one that is older than what it obeyed before. Pure. */
-import type { Desired, Version } from '../shared/model.ts';
+import type { Desired, Version } from '../shared/state.ts';
 import { compareVersions } from '../shared/version.ts';
 
 export type Acceptance =

@@ -4,8 +4,8 @@
  * may be stopped; it says nothing of units without a delay.
  */
 import type { Clock } from '../shared/clock.ts';
-import type { DesiredUnit, RegistrableUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { DesiredUnit, RegistrableUnit } from '../shared/state.ts';
 
 /** How a unit of ours is registered, as far as its stop needs it: it may not be named by any order any more. */
 export interface Farewell {

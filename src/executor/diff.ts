@@ -3,8 +3,8 @@
  * are inputs. It never answers with anything that is not ours to touch: units that are neither desired, declared by the
  * spec nor remembered as ours do not appear in its answer.
  */
-import type { Desired, DesiredUnit, Failure } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { Desired, DesiredUnit, Failure } from '../shared/state.ts';
 import { type StartConditions, serviceAhead, turnAhead } from './start-conditions.ts';
 import type { UnitState } from './systemd.ts';
 

@@ -2,7 +2,7 @@
 import type { MonitorOptions } from '../health/monitor.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
-import type { ActiveState, Observed, RegistrableUnit } from '../shared/model.ts';
+import type { ActiveState, Observed, RegistrableUnit } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 import type { MemoryFile } from './memory-file.ts';
 import type { Systemd, SystemdEvents } from './systemd.ts';

@@ -4,7 +4,7 @@
  * `Publisher` tells the leader.
  */
 import { Loop } from '../shared/loop.ts';
-import type { ActiveState, Observed } from '../shared/model.ts';
+import type { ActiveState, Observed } from '../shared/state.ts';
 import { Departures } from './departures.ts';
 import type { ExecutorOptions } from './executor-options.ts';
 import { HealthWatch } from './health-watch.ts';

@@ -2,7 +2,7 @@
 import { HealthMonitor, type MonitorOptions } from '../health/monitor.ts';
 import { decideRestart, type RestartDecision, withinHour } from '../health/restart-limit.ts';
 import type { Clock } from '../shared/clock.ts';
-import type { DesiredUnit, Health } from '../shared/model.ts';
+import type { DesiredUnit, Health } from '../shared/state.ts';
 import type { UnitTable } from './unit-table.ts';
 
 export class HealthWatch {

@@ -1,6 +1,6 @@
 /** Runs hooks' programs on this host, as transient services whose output lands in the journal. */
+import type { Command } from '../shared/attachments.ts';
 import { messageOf } from '../shared/error-text.ts';
-import type { Command } from '../shared/model.ts';
 import type { Systemd } from './systemd.ts';
 import { type ProgramEnd, TransientPrograms } from './transient-programs.ts';
 

@@ -7,9 +7,9 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as z from 'zod';
 import type { Logger } from '../shared/log.ts';
-import type { Version } from '../shared/model.ts';
 import { isUnitName } from '../shared/names.ts';
 import { label, natural } from '../shared/payload-parts.ts';
+import type { Version } from '../shared/state.ts';
 import type { Farewell } from './departures.ts';
 
 const schema = z.object({

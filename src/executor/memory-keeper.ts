@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Version } from '../shared/model.ts';
+import type { Version } from '../shared/state.ts';
 import type { MemoryFile, Remembered } from './memory-file.ts';
 
 export class MemoryKeeper {

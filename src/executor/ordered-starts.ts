@@ -1,5 +1,5 @@
 /** What units that are started in order (`start`, `after`) wait for on this host: from one pass to the next. */
-import type { DesiredUnit, Observed } from '../shared/model.ts';
+import type { DesiredUnit, Observed } from '../shared/state.ts';
 import type { Diff } from './diff.ts';
 import { type StartConditions, servicesUp } from './start-conditions.ts';
 import { TurnKeeper, type TurnKeeperOptions } from './turns.ts';

@@ -3,9 +3,9 @@
  * What cannot be read, or is older than what was obeyed before, is reported and changes nothing.
  */
 import type { Logger } from '../shared/log.ts';
-import type { Desired, Version } from '../shared/model.ts';
 import { unitsOf } from '../shared/names.ts';
 import { decodeDesired, decodeSpecRecord } from '../shared/payloads.ts';
+import type { Desired, Version } from '../shared/state.ts';
 import type { Store, Watch, Znode } from '../shared/store.ts';
 import { desiredPath, SPEC } from '../shared/znodes.ts';
 import { accept } from './accept.ts';

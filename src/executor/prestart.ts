@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../shared/error-text.ts';
-import type { DesiredUnit, Failure } from '../shared/model.ts';
 import { substitute } from '../shared/prestart-text.ts';
+import type { DesiredUnit, Failure } from '../shared/state.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';
 
 /** A script that takes longer is killed, and the start has failed. As systemd's own DefaultTimeoutStartSec. */

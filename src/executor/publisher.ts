@@ -6,8 +6,8 @@ import { type Clock, delay } from '../shared/clock.ts';
 import { claimEphemeral } from '../shared/ephemeral.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Observed } from '../shared/model.ts';
 import { encodeObserved } from '../shared/payloads.ts';
+import type { Observed } from '../shared/state.ts';
 import { isStoreError, type Store, type Watch } from '../shared/store.ts';
 import { MAX_DATA_BYTES, OBSERVED, observedPath } from '../shared/znodes.ts';
 

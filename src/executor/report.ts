@@ -1,7 +1,7 @@
 /** What the executor tells the leader: `observed/<host>`, from what systemd said. Pure. */
 import { isDown } from '../shared/active-state.ts';
-import type { Failure, Health, Observed, ObservedUnit, Version } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { Failure, Health, Observed, ObservedUnit, Version } from '../shared/state.ts';
 import type { UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
 

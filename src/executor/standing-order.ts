@@ -2,7 +2,7 @@
  * How far the order that this host has still stands: whether a start that is under way is what it asks for, and whether the
  * leader must write it anew before all of it is obeyed, as the world may have changed since.
  */
-import type { DesiredUnit } from '../shared/model.ts';
+import type { DesiredUnit } from '../shared/state.ts';
 import { valuesKey } from './diff.ts';
 import type { Lease } from './lease.ts';
 import type { Orders } from './orders.ts';

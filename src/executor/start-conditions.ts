@@ -1,5 +1,5 @@
 /** What a unit waits for before it is started: services that are to be up before it, and its turn. Pure. */
-import type { DesiredUnit, ObservedUnit } from '../shared/model.ts';
+import type { DesiredUnit, ObservedUnit } from '../shared/state.ts';
 
 /** Whether a unit may be started now. `why`: one sentence for people. */
 export type TurnState = { readonly kind: 'has' } | { readonly kind: 'waits'; readonly why: string };

@@ -5,7 +5,7 @@
  */
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { ActiveState } from '../shared/model.ts';
+import type { ActiveState } from '../shared/state.ts';
 import type { UnitState } from './systemd.ts';
 import { isStopSub } from './unit-table.ts';
 

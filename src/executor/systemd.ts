@@ -2,7 +2,7 @@
  * What the executor sees of systemd. `systemd/` implements it over D-Bus, the simulation over memory; both pass the
  * same contract tests.
  */
-import type { ActiveState, LoadState } from '../shared/model.ts';
+import type { ActiveState, LoadState } from '../shared/state.ts';
 
 /** What the names of all guards begin with. */
 export const GUARD_PREFIX = 'servicewatcher-guard-';

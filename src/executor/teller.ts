@@ -1,5 +1,5 @@
 /** Tells what systemd on this host does: the report to the leader, the events for the history, the metric of unit states. */
-import type { ActiveState, DesiredUnit, Observed } from '../shared/model.ts';
+import type { ActiveState, DesiredUnit, Observed } from '../shared/state.ts';
 import type { Departures } from './departures.ts';
 import type { ExecutorMetrics, ExecutorOptions } from './executor-options.ts';
 import type { HealthWatch } from './health-watch.ts';

@@ -1,7 +1,7 @@
 /** Runs the programs of templates (what checks a file, what is told of it) as transient services, whose output is read. */
 import { constants } from 'node:os';
+import type { Command } from '../shared/attachments.ts';
 import { messageOf } from '../shared/error-text.ts';
-import type { Command } from '../shared/model.ts';
 import type { CommandResult } from '../shared/run-command.ts';
 import type { Systemd } from './systemd.ts';
 import { type ProgramEnd, TransientPrograms } from './transient-programs.ts';

@@ -3,7 +3,7 @@
  * Who is next is found out elsewhere (`Turns`); here is what a turn is needed for, from when until when.
  */
 import type { Clock } from '../shared/clock.ts';
-import type { DesiredUnit, Observed, ObservedUnit } from '../shared/model.ts';
+import type { DesiredUnit, Observed, ObservedUnit } from '../shared/state.ts';
 import type { Diff } from './diff.ts';
 import type { TurnState } from './start-conditions.ts';
 

@@ -1,5 +1,5 @@
 /** What happens to units of this host, as it is told to the history. Pure. */
-import type { Observed, ObservedUnit } from '../shared/model.ts';
+import type { Observed, ObservedUnit } from '../shared/state.ts';
 
 /** Something that happened to one unit here. */
 export interface UnitEvent {

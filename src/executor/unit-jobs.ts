@@ -5,7 +5,7 @@
 import { type Clock, delay } from '../shared/clock.ts';
 import { messageOf } from '../shared/error-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { DesiredUnit } from '../shared/model.ts';
+import type { DesiredUnit } from '../shared/state.ts';
 import { type Action, missingValues, type StartReason, type StopReason, valuesKey } from './diff.ts';
 import type { Prestart } from './prestart.ts';
 import type { JobOutcome, Systemd } from './systemd.ts';

@@ -3,7 +3,7 @@
  * It changes by what systemd says and by what our own jobs did; every change of what must survive a restart is saved.
  */
 import type { Clock } from '../shared/clock.ts';
-import type { ActiveState, Failure } from '../shared/model.ts';
+import type { ActiveState, Failure } from '../shared/state.ts';
 import { NO_MEMORY, type UnitMemory } from './diff.ts';
 import type { UnitState } from './systemd.ts';
 

@@ -1,6 +1,6 @@
 /** Probes one run of one instance again and again, one probe at a time, until it is closed. */
+import type { HealthCheck } from '../shared/attachments.ts';
 import { type Clock, delay } from '../shared/clock.ts';
-import type { HealthCheck } from '../shared/model.ts';
 import { look, type Progress, STARTING } from './health-state.ts';
 import type { ProbeResult } from './probe.ts';
 import type { Turns } from './turns.ts';

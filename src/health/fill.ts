@@ -1,5 +1,5 @@
 /** What stands in braces in a check, filled in on the host that runs it. Pure. */
-import type { Probe } from '../shared/model.ts';
+import type { Probe } from '../shared/attachments.ts';
 
 /** What a check may name: `{host}`, `{address}` (of the host), `{instance}`. */
 export interface Placeholders {

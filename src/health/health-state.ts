@@ -1,5 +1,6 @@
 /** What the results of an instance's probes, one after the other, say of its health. Pure. */
-import type { Health, HealthCheck } from '../shared/model.ts';
+import type { HealthCheck } from '../shared/attachments.ts';
+import type { Health } from '../shared/state.ts';
 
 /** What is known of one run of an instance. */
 export interface Progress {

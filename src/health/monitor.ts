@@ -1,6 +1,7 @@
 /** The health of all instances of one host that have a check: a checker for each run of each, as long as it runs. */
+import type { HealthCheck, Probe } from '../shared/attachments.ts';
 import type { Clock } from '../shared/clock.ts';
-import type { Health, HealthCheck, Probe } from '../shared/model.ts';
+import type { Health } from '../shared/state.ts';
 import { Checker } from './checker.ts';
 import { fillProbe, instanceOf, type Placeholders } from './fill.ts';
 import { type Progress, STARTING, toHealth } from './health-state.ts';

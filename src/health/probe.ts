@@ -1,8 +1,8 @@
 /** One look at whether an instance does its work: over HTTP, by a TCP connection, or by a program. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import type { Command, Probe } from '../shared/attachments.ts';
 import { messageOf } from '../shared/error-text.ts';
-import type { Command, Probe } from '../shared/model.ts';
 import { runCommand } from '../shared/run-command.ts';
 import { lookupShared } from './lookup.ts';
 

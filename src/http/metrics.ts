@@ -4,7 +4,7 @@ import type { HookMetrics } from '../discovery/hook-runner.ts';
 import type { ExecutorMetrics } from '../executor/executor-options.ts';
 import type { Assignments } from '../leader/assignments.ts';
 import type { LeaderMetrics } from '../leader/leader.ts';
-import { ACTIVE_STATES } from '../shared/model.ts';
+import { ACTIVE_STATES } from '../shared/state.ts';
 
 const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const SLOW_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];

@@ -2,8 +2,10 @@
  * What a unit with `after: … anywhere` is told of the services before it: those that are up on no host. The leader knows the
  * reports of all hosts; executors know only their own. Pure.
  */
-import type { DesiredUnit, HealthCheck, Observed, Spec } from '../shared/model.ts';
+import type { HealthCheck } from '../shared/attachments.ts';
 import { unitsOf } from '../shared/names.ts';
+import type { Spec } from '../shared/spec.ts';
+import type { DesiredUnit, Observed } from '../shared/state.ts';
 
 /** The units of all hosts, each told which of the services that it waits for are up nowhere. `observed`: of live hosts. */
 export function withWaits(

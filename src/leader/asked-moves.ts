@@ -2,8 +2,9 @@
  * Moves that an operator's `rebalance` asks for, made in a placement that is decided already: only such as nothing stands in
  * the way of. What is refused is as if it was never asked for, and is told why. Pure.
  */
-import type { AskedMove, RefusedMove, Why } from '../shared/model.ts';
+import type { AskedMove, RefusedMove } from '../shared/cluster.ts';
 import { compare } from '../shared/names.ts';
+import type { Why } from '../shared/state.ts';
 import { Board } from './board.ts';
 import type { Move, Placement, PlacementInput, UnitPlacement } from './placement.ts';
 

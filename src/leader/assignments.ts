@@ -1,6 +1,6 @@
 /** The answer of `/assignments`. Pure. */
-import type { ActiveState, Health, Observed, ObservedUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { ActiveState, Health, Observed, ObservedUnit } from '../shared/state.ts';
 import type { PendingHandOver } from './hand-over.ts';
 import type { HostState, HostView, Placement } from './placement.ts';
 import { describeWhy } from './why.ts';

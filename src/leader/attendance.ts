@@ -3,7 +3,7 @@
  * the brake, who left in good order. Remembered from pass to pass; what follows from it is decided by pure files.
  */
 import type { Logger } from '../shared/log.ts';
-import type { Spec } from '../shared/model.ts';
+import type { Spec } from '../shared/spec.ts';
 import { applyBrake, BRAKE_RELEASED } from './brake.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { DesiredWriter } from './desired-writer.ts';

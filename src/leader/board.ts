@@ -3,8 +3,9 @@
  * in the way of a move that is made for an even load only. Such a move costs nobody else anything: it needs a host that
  * is ready and free for it, and never goes where as much runs already. Pure; `move()` changes the board.
  */
-import type { AskedMove, Service } from '../shared/model.ts';
+import type { AskedMove } from '../shared/cluster.ts';
 import { compare, instanceUnit } from '../shared/names.ts';
+import type { Service } from '../shared/spec.ts';
 import type { HostView, Placement, PlacementInput } from './placement.ts';
 
 /** A unit whose instances may be moved. */

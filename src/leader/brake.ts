@@ -2,7 +2,7 @@
  * The brake: when many hosts vanish at once the fault is probably not theirs. Their instances are held where they were
  * for a while, and move only if the hosts have not come back by then. Pure.
  */
-import type { Brake } from '../shared/model.ts';
+import type { Brake } from '../shared/spec.ts';
 
 export interface BrakeState {
   /** Lost host → time it was first missed, ms. Those whose instances have moved already stay here for `AT_ONCE_MS`. */

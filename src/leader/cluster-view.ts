@@ -1,10 +1,12 @@
 /** What a leader reads of the cluster, kept up to date for as long as it leads. */
 
+import type { HostIntent, Member, RebalanceWish } from '../shared/cluster.ts';
 import { Collection } from '../shared/collection.ts';
 import type { Logger } from '../shared/log.ts';
-import type { HostIntent, Member, Observed, RebalanceWish, SpecRecord } from '../shared/model.ts';
 import { decodeHostIntent, decodeMember, decodeObserved, decodeSpecRecord } from '../shared/payloads.ts';
 import { decodeWish } from '../shared/rebalance.ts';
+import type { SpecRecord } from '../shared/spec.ts';
+import type { Observed } from '../shared/state.ts';
 import type { Store, Watch, Znode } from '../shared/store.ts';
 import { HOSTS, MEMBERS, OBSERVED, REBALANCE, SPEC } from '../shared/znodes.ts';
 

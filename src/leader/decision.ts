@@ -2,7 +2,9 @@
  * What shall run where, decided from all that the leader knows: the placement, wishes for health granted, asked moves made,
  * and all of it verified. Pure; the pieces are in the files beside.
  */
-import type { Desired, Observed, RebalanceWish, RefusedMove, Spec } from '../shared/model.ts';
+import type { RebalanceWish, RefusedMove } from '../shared/cluster.ts';
+import type { Spec } from '../shared/spec.ts';
+import type { Desired, Observed } from '../shared/state.ts';
 import { grantMoves } from './asked-moves.ts';
 import { placedOn, runningOn } from './inputs.ts';
 import { placeHealthy } from './place-healthy.ts';

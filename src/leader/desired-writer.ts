@@ -3,8 +3,8 @@
  * transaction opened by the fence of this leadership, so that a deposed leader cannot write whatever it believes.
  */
 import type { Logger } from '../shared/log.ts';
-import type { Desired } from '../shared/model.ts';
 import { decodeDesired, encodeDesired } from '../shared/payloads.ts';
+import type { Desired } from '../shared/state.ts';
 import { MAX_PAYLOAD_BYTES, type Operation, type Store } from '../shared/store.ts';
 import { DESIRED, desiredPath, HISTORY, MAX_DATA_BYTES } from '../shared/znodes.ts';
 import { operationBytes } from '../shared/zookeeper/checks.ts';

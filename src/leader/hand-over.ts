@@ -7,8 +7,8 @@
  */
 
 import { isDown } from '../shared/active-state.ts';
-import type { Desired, DesiredUnit, Observed, ObservedUnit } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { Desired, DesiredUnit, Observed, ObservedUnit } from '../shared/state.ts';
 import { compareVersions } from '../shared/version.ts';
 import type { HostView } from './placement.ts';
 

@@ -10,7 +10,7 @@ import { decodePace, encodePace, pauseMs } from '../shared/history-pace.ts';
 import { surplus } from '../shared/history-ring.ts';
 import { logEvent } from '../shared/history-text.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Brake } from '../shared/model.ts';
+import type { Brake } from '../shared/spec.ts';
 import type { Operation, Store } from '../shared/store.ts';
 import { HISTORY } from '../shared/znodes.ts';
 import type { Roll } from './attendance.ts';

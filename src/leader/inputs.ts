@@ -1,6 +1,7 @@
 /** What `place()` is asked, from what the leader has read. Pure. */
 
-import type { Desired, ExclusionReason, Failure, HostIntent, Member, Observed } from '../shared/model.ts';
+import type { HostIntent, Member } from '../shared/cluster.ts';
+import type { Desired, ExclusionReason, Failure, Observed } from '../shared/state.ts';
 import { compareVersions } from '../shared/version.ts';
 import type { HostState, HostView } from './placement.ts';
 

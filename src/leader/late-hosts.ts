@@ -1,5 +1,5 @@
 /** Which hosts take so long to obey that their order is to be looked at: somebody may have replaced it. Pure. */
-import type { Desired, Observed } from '../shared/model.ts';
+import type { Desired, Observed } from '../shared/state.ts';
 import { compareVersions } from '../shared/version.ts';
 
 /** A host obeys within a second, and says so. One that takes longer is looked at again after as long. */

@@ -6,7 +6,8 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
 import { Loop } from '../shared/loop.ts';
-import type { Desired, Spec, SpecRecord } from '../shared/model.ts';
+import type { Spec, SpecRecord } from '../shared/spec.ts';
+import type { Desired } from '../shared/state.ts';
 import { type Store, StoreError } from '../shared/store.ts';
 import { compareVersions } from '../shared/version.ts';
 import { withWaits } from './after.ts';

@@ -2,7 +2,7 @@
  * Writes what this leader knows and nobody could read elsewhere to the `leader` znode: which lost hosts are held, who is
  * joining, what of a rebalance is refused. Fenced; written only when it changes.
  */
-import type { LeaderNotes } from '../shared/model.ts';
+import type { LeaderNotes } from '../shared/cluster.ts';
 import { encodeNotes } from '../shared/rebalance.ts';
 import type { Operation, Store } from '../shared/store.ts';
 import { LEADER, MAX_DATA_BYTES } from '../shared/znodes.ts';

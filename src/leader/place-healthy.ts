@@ -3,7 +3,7 @@
  * without the wish can be placed with it, and no other one has to make room. What cannot be granted is as if it was never
  * asked for: an unhealthy instance runs on rather than nowhere. Pure.
  */
-import type { ExclusionReason } from '../shared/model.ts';
+import type { ExclusionReason } from '../shared/state.ts';
 import { place } from './place.ts';
 import type { Placement, PlacementInput } from './placement.ts';
 import type { HostsByUnit, Relocation } from './relocation.ts';

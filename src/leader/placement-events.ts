@@ -1,6 +1,6 @@
 /** What a change of desired states means to people: instances that came, moved, went, and hosts that came and went. Pure. */
 import type { HistoryEvent } from '../shared/history.ts';
-import type { Desired, DesiredUnit, MoveCause } from '../shared/model.ts';
+import type { Desired, DesiredUnit, MoveCause } from '../shared/state.ts';
 import type { Move } from './placement.ts';
 import { describeCause, describeWhy } from './why.ts';
 

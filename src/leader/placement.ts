@@ -1,5 +1,6 @@
 /** What goes into and comes out of `place()`. Plain data: the same input gives the same output, byte for byte. */
-import type { ExclusionReason, MoveCause, Spec, Why } from '../shared/model.ts';
+import type { Spec } from '../shared/spec.ts';
+import type { ExclusionReason, MoveCause, Why } from '../shared/state.ts';
 
 /**
  * `ready`: takes everything. `joining`: keeps what it has, takes global and forced units, no other new instance yet.

@@ -2,9 +2,10 @@
  * What another spec, or the loss of some hosts, would change: the very same placement that the leader would compute, held
  * against what is desired and runs now. Pure.
  */
-import type { DesiredUnit, Spec } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
 import type { Snapshot } from '../shared/snapshot.ts';
+import type { Spec } from '../shared/spec.ts';
+import type { DesiredUnit } from '../shared/state.ts';
 import { type DecisionInput, placeAll } from './decision.ts';
 import { hostViews, leavingMembers, placedOn } from './inputs.ts';
 import type { Placement, Unplaced } from './placement.ts';

@@ -3,8 +3,8 @@
  * which read ZooKeeper only, the notes.
  */
 import type { Clock } from '../shared/clock.ts';
-import type { Desired } from '../shared/model.ts';
 import { compare } from '../shared/names.ts';
+import type { Desired } from '../shared/state.ts';
 import type { Store } from '../shared/store.ts';
 import { type Assignments, renderAssignments } from './assignments.ts';
 import type { Roll } from './attendance.ts';

@@ -7,9 +7,10 @@
  * loaded hosts passes only hosts with one less than these). What all chains come to is then made move by move. Pure; the
  * work for each chain grows with the number of hosts, instances and exclusions, not with their product.
  */
-import type { AskedMove, Spec } from '../shared/model.ts';
+import type { AskedMove } from '../shared/cluster.ts';
 import { compare, toUnitName } from '../shared/names.ts';
 import { references } from '../shared/prestart-text.ts';
+import type { Spec } from '../shared/spec.ts';
 import { Board, type Piece } from './board.ts';
 import type { Placement, PlacementInput } from './placement.ts';
 

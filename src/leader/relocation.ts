@@ -3,9 +3,11 @@
  * not come back to for a while: wishes, that `place-healthy.ts` grants where there is another host. The moves of the last
  * hour are told by the desired states themselves, so that another leader counts them, too. Pure.
  */
+import type { HealthCheck } from '../shared/attachments.ts';
 import { HOUR_MS, pauseAfter } from '../shared/back-off.ts';
-import type { Desired, DesiredUnit, HealthCheck, HealthMove, Observed, Spec } from '../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../shared/names.ts';
+import type { Spec } from '../shared/spec.ts';
+import type { Desired, DesiredUnit, HealthMove, Observed } from '../shared/state.ts';
 import type { HostView, Move, Placement } from './placement.ts';
 
 export interface RelocationInput {

@@ -1,7 +1,9 @@
 /** From a placement to each host's desired state, and which of them differ from what is written. Pure. */
-import type { Attachments, Desired, DesiredPrestart, DesiredUnit, Service, Spec } from '../shared/model.ts';
+import type { Attachments } from '../shared/attachments.ts';
 import { compare, toUnitName } from '../shared/names.ts';
 import { references } from '../shared/prestart-text.ts';
+import type { Service, Spec } from '../shared/spec.ts';
+import type { Desired, DesiredPrestart, DesiredUnit } from '../shared/state.ts';
 import type { Placement } from './placement.ts';
 
 /** Host → its units, sorted; every host of `hosts` has an entry. */

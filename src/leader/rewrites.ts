@@ -1,7 +1,7 @@
 /** Which hosts get the same order anew: those that refused theirs, and those whose order somebody has replaced. */
 import type { Clock } from '../shared/clock.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Observed } from '../shared/model.ts';
+import type { Observed } from '../shared/state.ts';
 import type { DesiredWriter } from './desired-writer.ts';
 import { LateHosts } from './late-hosts.ts';
 

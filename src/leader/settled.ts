@@ -1,6 +1,6 @@
 /** Whether the cluster does what was decided. Pure. */
 
-import type { Desired, Observed } from '../shared/model.ts';
+import type { Desired, Observed } from '../shared/state.ts';
 import { compareVersions } from '../shared/version.ts';
 
 /** True when every host obeys its newest desired state, each of its units is active, and none is about to stop. */

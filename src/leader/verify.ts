@@ -2,7 +2,7 @@
  * Checks a placement against the input it was computed from, before anything is written. It shares no code with
  * `place()`: each rule is written again, as a check of the result. Linear in instances, hosts and exclusions.
  */
-import type { AskedMove } from '../shared/model.ts';
+import type { AskedMove } from '../shared/cluster.ts';
 import type { Placement, PlacementInput } from './placement.ts';
 import { type Facts, readFacts, type Violation } from './verify/facts.ts';
 import { checkInstances } from './verify/instances.ts';

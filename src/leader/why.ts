@@ -1,5 +1,5 @@
 /** Reasons as sentences for people. Pure. */
-import type { MoveCause, Why } from '../shared/model.ts';
+import type { MoveCause, Why } from '../shared/state.ts';
 
 /** `kept`, `least loaded`, `moved from w2: failed there`, … */
 export function describeWhy(why: Why): string {

@@ -2,8 +2,8 @@
  * What operators want of hosts, in `hosts/<host>`: written and removed here, obeyed by the leader. Each change is told in
  * the history in the same step.
  */
+import type { HostIntent } from './cluster.ts';
 import { type EventKind, encodeBatches, RING_PREFIX } from './history.ts';
-import type { HostIntent } from './model.ts';
 import { decodeHostIntent, encodeHostIntent } from './payloads.ts';
 import { isStoreError, type Operation, type Store } from './store.ts';
 import { HISTORY, HOSTS, intentPath } from './znodes.ts';

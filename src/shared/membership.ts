@@ -3,10 +3,10 @@
  * session is taken over at once; one of another machine is respected, and told.
  */
 import { type Clock, delay } from './clock.ts';
+import type { Member } from './cluster.ts';
 import { claimEphemeral } from './ephemeral.ts';
 import { messageOf } from './error-text.ts';
 import type { Logger } from './log.ts';
-import type { Member } from './model.ts';
 import { decodeMember, encodeMember } from './payloads.ts';
 import type { SessionState, Store, Watch, Znode } from './store.ts';
 import { memberPath, PARENTS } from './znodes.ts';

@@ -2,7 +2,7 @@
  * Names of units and hosts: what is allowed, and how a service's units are called. Every name that reaches systemd,
  * a znode path or a file path passed one of these checks first.
  */
-import type { Service } from './model.ts';
+import type { Service } from './spec.ts';
 
 /** systemd.unit(5): letters, digits and `:-_.\`, at most 255 characters with the suffix; `@` parts template and instance. */
 const PREFIX = /^[A-Za-z0-9:_.\\-]+$/;

@@ -1,7 +1,7 @@
 /** Parts of payloads, as schemas: names, and what a service has beside its placement. */
 import * as z from 'zod';
-import { HOOK_EVENTS } from './model.ts';
 import { isHostName, isInstanceKey, isLabel, isServiceName, isUnitName } from './names.ts';
+import { HOOK_EVENTS } from './spec.ts';
 
 export const natural = z.int().nonnegative();
 export const host = z.string().refine(isHostName, 'is not the name of a host');

@@ -4,8 +4,8 @@
  * version does not know are ignored, so that hosts of two versions can live together during an upgrade.
  */
 import * as z from 'zod';
+import type { HostIntent, Member } from './cluster.ts';
 import { escapeControl } from './log.ts';
-import { ACTIVE_STATES, type Desired, type HostIntent, type Member, type Observed, type SpecRecord } from './model.ts';
 import {
   attachments,
   hook,
@@ -17,6 +17,8 @@ import {
   template,
   unit,
 } from './payload-parts.ts';
+import type { SpecRecord } from './spec.ts';
+import { ACTIVE_STATES, type Desired, type Observed } from './state.ts';
 import { MAX_PAYLOAD_BYTES } from './store.ts';
 import type { Equal, Mutable } from './type-equality.ts';
 
@@ -184,7 +186,7 @@ const specRecord = z.object({
 const epoch = z.object({ epoch: epochNumber, leader: host });
 const electionEntry = z.object({ host, machineId: z.string() });
 
-/** Fails to compile when a schema and its type in `model.ts` drift apart, in either direction. */
+/** Fails to compile when a schema and its type drift apart, in either direction. */
 type Agree<T, S extends z.ZodType> = Equal<Mutable<T>, Mutable<z.infer<S>>>;
 const agreed: readonly [
   Agree<Desired, typeof desired>,

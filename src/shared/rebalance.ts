@@ -1,6 +1,6 @@
 /** The payloads of `rebalance` (what is asked for) and `leader` (what its leader answers, and knows besides). */
 import * as z from 'zod';
-import type { LeaderNotes, RebalanceWish } from './model.ts';
+import type { LeaderNotes, RebalanceWish } from './cluster.ts';
 import { host, natural, unit } from './payload-parts.ts';
 import { type Decoded, decodePayload, encodePayload } from './payloads.ts';
 import type { Equal, Mutable } from './type-equality.ts';

@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import type { Command } from './attachments.ts';
 import { messageOf } from './error-text.ts';
-import type { Command } from './model.ts';
 
 export interface RunOptions {
   /** From the start; then it gets SIGTERM, and SIGKILL `GRACE_MS` later. */

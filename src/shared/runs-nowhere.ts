@@ -1,5 +1,5 @@
 /** Services that are placed on no host, whatever hosts there are. Pure. */
-import type { Service } from './model.ts';
+import type { Service } from './spec.ts';
 
 /** Why no instance of it is placed anywhere, a clause for people; undefined: it may be placed. */
 export function whyNowhere(service: Service): string | undefined {

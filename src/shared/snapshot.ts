@@ -1,6 +1,6 @@
 /** One reading of the whole cluster from ZooKeeper, for commands that look and go. */
+import type { HostIntent, LeaderNotes, Member } from './cluster.ts';
 import { findLeader } from './find-leader.ts';
-import type { Desired, HostIntent, LeaderNotes, Member, Observed, SpecRecord } from './model.ts';
 import {
   type Decoded,
   decodeDesired,
@@ -10,6 +10,8 @@ import {
   decodeSpecRecord,
 } from './payloads.ts';
 import { decodeNotes } from './rebalance.ts';
+import type { SpecRecord } from './spec.ts';
+import type { Desired, Observed } from './state.ts';
 import type { Store } from './store.ts';
 import { DESIRED, HOSTS, LEADER, MEMBERS, OBSERVED, SPEC } from './znodes.ts';
 

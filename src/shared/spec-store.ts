@@ -3,8 +3,8 @@
  * that of two proposals at the same moment both are decided upon, one after the other.
  */
 import { type EventKind, encodeBatches, RING_PREFIX } from './history.ts';
-import type { Spec, SpecRecord } from './model.ts';
 import { decodeSpecRecord, encodeSpecRecord } from './payloads.ts';
+import type { Spec, SpecRecord } from './spec.ts';
 import { isStoreError, MAX_PAYLOAD_BYTES, type Operation, type Store } from './store.ts';
 import { HISTORY, MAX_DATA_BYTES, SPEC } from './znodes.ts';
 import { operationBytes } from './zookeeper/checks.ts';

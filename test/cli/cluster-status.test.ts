@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { clusterStatus } from '../../src/cli/cluster-status.ts';
 import { render } from '../../src/cli/status.ts';
-import type { ActiveState, LeaderNotes, Service } from '../../src/shared/model.ts';
+import type { LeaderNotes } from '../../src/shared/cluster.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { clusterStatus } from '../../src/cli/cluster-status.ts';
 import { deadEnds } from '../../src/cli/dead-ends.ts';
 import { explainUnits } from '../../src/cli/explanation.ts';
-import type { DesiredUnit, ObservedUnit, Service, StartAfter } from '../../src/shared/model.ts';
+import type { StartAfter } from '../../src/shared/attachments.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { DesiredUnit, ObservedUnit } from '../../src/shared/state.ts';
 import { placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 
 const keep = { enabled: true, isolation: 'keep' } as const;

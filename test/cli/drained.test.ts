@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest';
 import { type DrainEnd, untilDrained } from '../../src/cli/drained.ts';
-import type { ActiveState } from '../../src/shared/model.ts';
 import { encodeDesired, encodeObserved } from '../../src/shared/payloads.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
 

@@ -2,8 +2,10 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { renderUnit } from '../../src/cli/explain.ts';
 import { explainUnits, knownNames, type UnitExplanation } from '../../src/cli/explanation.ts';
-import type { LeaderNotes, ObservedUnit, Service, Why } from '../../src/shared/model.ts';
+import type { LeaderNotes } from '../../src/shared/cluster.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { ObservedUnit, Why } from '../../src/shared/state.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';
 

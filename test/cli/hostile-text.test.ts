@@ -4,8 +4,9 @@ import { clusterStatus } from '../../src/cli/cluster-status.ts';
 import { renderUnit } from '../../src/cli/explain.ts';
 import { explainUnits } from '../../src/cli/explanation.ts';
 import { render } from '../../src/cli/status.ts';
-import type { Desired, Member, Observed } from '../../src/shared/model.ts';
+import type { Member } from '../../src/shared/cluster.ts';
 import type { Snapshot } from '../../src/shared/snapshot.ts';
+import type { Desired, Observed } from '../../src/shared/state.ts';
 
 const EVIL = '\u001b[2Jx\u0007\r\u009b31m\u2028y';
 /** All but the ends of lines, and the colours that are our own. */

@@ -1,8 +1,9 @@
 import { beforeEach, expect, it } from 'vitest';
 import { type MoveEnd, untilMoved } from '../../src/cli/moved.ts';
-import type { ActiveState, Health, HealthCheck, ObservedUnit } from '../../src/shared/model.ts';
+import type { HealthCheck } from '../../src/shared/attachments.ts';
 import { encodeDesired, encodeObserved } from '../../src/shared/payloads.ts';
 import { encodeNotes } from '../../src/shared/rebalance.ts';
+import type { ActiveState, Health, ObservedUnit } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
 import { checkOf } from '../fixtures/health-check.ts';

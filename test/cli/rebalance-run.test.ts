@@ -2,10 +2,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { MoveEnd } from '../../src/cli/moved.ts';
 import { carryOut, type RunEnd, type RunOptions } from '../../src/cli/rebalance-run.ts';
-import type { Isolation, Service } from '../../src/shared/model.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
 import { encodeNotes, encodeWish } from '../../src/shared/rebalance.ts';
 import { readSnapshot } from '../../src/shared/snapshot.ts';
+import type { Isolation, Service } from '../../src/shared/spec.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';

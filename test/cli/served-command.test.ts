@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServedCommand, type ServedCommandOptions } from '../../src/cli/served-command.ts';
 import type { Registration } from '../../src/discovery/registration.ts';
-import type { Command } from '../../src/shared/model.ts';
+import type { Command } from '../../src/shared/attachments.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { until, untilEqual } from '../harness/until.ts';
 

@@ -4,7 +4,7 @@ import { type Alongside, DesiredWriter } from '../../src/leader/desired-writer.t
 import { Historian } from '../../src/leader/historian.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { HistoryReader } from '../../src/shared/history-reader.ts';
-import type { Desired } from '../../src/shared/model.ts';
+import type { Desired } from '../../src/shared/state.ts';
 import type { Store } from '../../src/shared/store.ts';
 import { connect } from '../../src/shared/zookeeper/store.ts';
 import { MemoryLog } from '../fakes/log.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterEvent } from '../../src/discovery/hook-event.ts';
 import { complete, selects, servicesByUnit, wants } from '../../src/discovery/hook-match.ts';
 import { EMPTY_VIEW, type View } from '../../src/discovery/hook-view.ts';
-import type { Hook, HostSelector, Service } from '../../src/shared/model.ts';
+import type { Hook, HostSelector, Service } from '../../src/shared/spec.ts';
 
 describe('a selector of hosts', () => {
   const facts = { labels: { zone: 'a', role: 'lb' }, services: new Set(['haproxy']) };

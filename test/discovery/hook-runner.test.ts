@@ -4,7 +4,7 @@ import type { ClusterEvent } from '../../src/discovery/hook-event.ts';
 import { HookQueue } from '../../src/discovery/hook-queue.ts';
 import { type HookOutcome, type HookRun, HookRunner } from '../../src/discovery/hook-runner.ts';
 import { Slots } from '../../src/discovery/hook-slots.ts';
-import type { Hook } from '../../src/shared/model.ts';
+import type { Hook } from '../../src/shared/spec.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClusterEvent } from '../../src/discovery/hook-event.ts';
 import { environmentOf, lineOf, MAX_LINES, takeBatch } from '../../src/discovery/hook-text.ts';
-import { HOOK_EVENTS } from '../../src/shared/model.ts';
+import { HOOK_EVENTS } from '../../src/shared/spec.ts';
 
 const context = { self: 'w9', leader: 'w1', leftOut: 0 };
 const joined: ClusterEvent = {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Registrar } from '../../src/discovery/registrar.ts';
 import { decodeRegistration, encodeRegistration, type Registration } from '../../src/discovery/registration.ts';
-import type { DesiredUnit, Health, Observed } from '../../src/shared/model.ts';
+import type { DesiredUnit, Health, Observed } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';

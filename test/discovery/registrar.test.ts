@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Registrar } from '../../src/discovery/registrar.ts';
 import { decodeRegistration, encodeRegistration, type Registration } from '../../src/discovery/registration.ts';
-import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';

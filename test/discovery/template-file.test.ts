@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TemplateFile } from '../../src/discovery/template-file.ts';
-import type { Template } from '../../src/shared/model.ts';
 import { runCommand } from '../../src/shared/run-command.ts';
+import type { Template } from '../../src/shared/spec.ts';
 
 let folder: string;
 let destination: string;

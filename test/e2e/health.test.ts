@@ -1,6 +1,6 @@
 /** Checks of what runs: how its health is shown, and what is done about it. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Health } from '../../src/shared/model.ts';
+import type { Health } from '../../src/shared/state.ts';
 import type { Host } from '../harness/host.ts';
 import { addressOf } from '../harness/network.ts';
 import { describeOnHosts } from '../harness/requirements.ts';

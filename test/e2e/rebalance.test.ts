@@ -1,6 +1,6 @@
 /** A host that joins late stays empty until somebody asks for an even load; then no more moves than that takes. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { AskedMove } from '../../src/shared/model.ts';
+import type { AskedMove } from '../../src/shared/cluster.ts';
 import { describeOnHosts } from '../harness/requirements.ts';
 import { service, sleeping } from '../harness/units.ts';
 import { until } from '../harness/until.ts';

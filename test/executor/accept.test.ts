@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { accept } from '../../src/executor/accept.ts';
-import type { Desired } from '../../src/shared/model.ts';
+import type { Desired } from '../../src/shared/state.ts';
 import { compareVersions } from '../../src/shared/version.ts';
 
 function desired(epoch: number, generation: number, change: Partial<Desired> = {}): Desired {

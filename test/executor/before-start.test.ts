@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Systemd } from '../../src/executor/systemd.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { Service, Version } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
+import type { Version } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Departures, LEAVING_DELAY_MS } from '../../src/executor/departures.ts';
-import type { DesiredUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 
 const UNIT = 'web.service';

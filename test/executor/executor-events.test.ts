@@ -1,6 +1,6 @@
 /** What a daemon tells of its host's units, on two pretended hosts. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Isolation, Spec } from '../../src/shared/model.ts';
+import type { Isolation, Spec } from '../../src/shared/spec.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';

@@ -1,79 +1,18 @@
-import fc from 'fast-check';
+/** When a heartbeat is written, and what is said by it. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Heartbeat } from '../../src/executor/heartbeat.ts';
 import { isolationTiming } from '../../src/shared/isolation-timing.ts';
 import { beatPath } from '../../src/shared/znodes.ts';
-import { FakeClock } from '../fakes/clock.ts';
-import { FakeProcess } from '../fakes/process.ts';
-import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
+import { HeartbeatRig, PATH, SESSION_MS } from './heartbeat-rig.ts';
 
-const SESSION_MS = 4_000;
-const { beatMs, touchLagMs, pingMs, stopAfterMs, suspectMs } = isolationTiming(SESSION_MS);
-const PATH = beatPath('w1');
-
-/** One host's heartbeat; what it says of its session is kept, and the servers' side of it beside that. */
-class Rig {
-  readonly clock = new FakeClock({ files: false });
-  readonly process = new FakeProcess(this.clock);
-  latencyMs = 1;
-  readonly ensemble = new FakeEnsemble({ clock: this.clock, latencyMs: () => this.latencyMs });
-  readonly store: FakeStore;
-  readonly heartbeat: Heartbeat;
-  readonly said: { readonly confirmedAt: number; readonly at: number; readonly session: string }[] = [];
-  /** Times at which a server carried out a beat. */
-  readonly beats: number[] = [];
-  /** Session → times at which a server heard of it; those of `greeted` were handled by the leader itself. */
-  readonly heard = new Map<string, number[]>();
-  readonly greeted = new Map<string, number[]>();
-  onSaid: (confirmedAt: number) => void = () => {};
-
-  constructor() {
-    const { clock, ensemble } = this;
-    ensemble.onApplied = (session, operations) => {
-      if (operations.some(({ op, path }) => path === PATH && op !== 'remove') && session === this.session)
-        this.beats.push(clock.now());
-    };
-    const touch = ensemble.touch.bind(ensemble);
-    vi.spyOn(ensemble, 'touch').mockImplementation((id) => {
-      add(this.heard, id, clock.now());
-      if (this.store.state.kind !== 'connected') add(this.greeted, id, clock.now());
-      return touch(id);
-    });
-    this.store = ensemble.connect({ sessionTimeoutMs: SESSION_MS, process: this.process });
-    this.heartbeat = new Heartbeat({
-      store: this.store,
-      host: 'w1',
-      clock: this.process,
-      sessionTimeoutMs: SESSION_MS,
-      onConfirmed: (confirmedAt) => {
-        this.said.push({ confirmedAt, at: clock.now(), session: this.session ?? 'none' });
-        this.onSaid(confirmedAt);
-      },
-    });
-  }
-
-  get session(): string | undefined {
-    const { state } = this.store;
-    return state.kind === 'connected' || state.kind === 'suspended' ? state.session : undefined;
-  }
-
-  async connected(): Promise<void> {
-    await this.clock.until('the session', () => this.store.state.kind === 'connected');
-  }
-}
-
-function add(to: Map<string, number[]>, id: string, at: number): void {
-  const all = to.get(id) ?? [];
-  all.push(at);
-  to.set(id, all);
-}
+const { beatMs, touchLagMs, pingMs, suspectMs } = isolationTiming(SESSION_MS);
 
 describe('a heartbeat', () => {
-  let rig: Rig;
+  let rig: HeartbeatRig;
   const ages = () => rig.said.map(({ confirmedAt, at }) => at - confirmedAt);
 
   beforeEach(async () => {
-    rig = new Rig();
+    rig = new HeartbeatRig();
     await rig.connected();
   });
 
@@ -101,7 +40,7 @@ describe('a heartbeat', () => {
   });
 
   it('begins with nothing before there is a session, and with the first proof of it then', async () => {
-    const early = new Rig();
+    const early = new HeartbeatRig();
     early.heartbeat.need(true);
     expect(early.said).toEqual([]);
     await early.connected();
@@ -319,110 +258,5 @@ describe('a heartbeat', () => {
     rig.heartbeat.need(true);
     await rig.clock.advance(2_000);
     expect([rig.beats.length, rig.said.length]).toEqual([length + 1, said]);
-  });
-});
-
-describe('whatever becomes of messages, connections, sessions and the process', () => {
-  type Step =
-    | { readonly kind: 'wait' | 'latency'; readonly ms: number }
-    | { readonly kind: 'cut'; readonly how: 'silent' | 'requests' | 'answers' | 'reset' }
-    | { readonly kind: 'heal' | 'expire' | 'pause' | 'resume' | 'need' | 'need-not' | 'remove' };
-  const aStep: fc.Arbitrary<Step> = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ kind: fc.constant('wait'), ms: fc.integer({ min: 0, max: 1_500 }) }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('latency'), ms: fc.integer({ min: 0, max: 400 }) }) },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant('cut'),
-        how: fc.constantFrom('silent', 'requests', 'answers', 'reset'),
-      }),
-    },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('heal') }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constantFrom('expire', 'pause', 'resume', 'need', 'need', 'need-not', 'remove'),
-      }),
-    },
-  );
-
-  function take(rig: Rig, step: Step): Promise<void> | undefined {
-    switch (step.kind) {
-      case 'wait':
-        return rig.clock.advance(step.ms);
-      case 'latency':
-        rig.latencyMs = step.ms;
-        return;
-      case 'cut':
-        rig.store.cut(step.how);
-        return;
-      case 'heal':
-        rig.store.heal();
-        return;
-      case 'expire':
-        if (rig.session !== undefined) rig.ensemble.expire(rig.session);
-        return;
-      case 'pause':
-        rig.process.pause();
-        return;
-      case 'resume':
-        rig.process.resume();
-        return;
-      case 'need':
-      case 'need-not':
-        if (!rig.process.paused) rig.heartbeat.need(step.kind === 'need');
-        return;
-      case 'remove':
-        rig.ensemble.apply('somebody', [{ op: 'remove', path: PATH, version: -1 }]);
-        return;
-    }
-  }
-
-  it('what is said is what the leader knew when the last beat came to it, though it hears of clients only after a lag', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(aStep, { minLength: 10, maxLength: 60 }), async (steps) => {
-        const rig = new Rig();
-        let needing = false;
-        rig.onSaid = (confirmedAt) => {
-          const session = rig.session ?? '';
-          // what is said when it begins rests on what was read, and not on a beat
-          const provenAt = needing ? rig.clock.now() : (rig.beats.at(-1) ?? Number.NEGATIVE_INFINITY);
-          const told = (rig.heard.get(session) ?? []).filter((at) => at <= provenAt - touchLagMs + 1e-6);
-          const greeted = (rig.greeted.get(session) ?? []).filter((at) => at <= provenAt);
-          const known = Math.max(Number.NEGATIVE_INFINITY, ...told, ...greeted);
-          if (confirmedAt > known + 1e-6)
-            throw new Error(
-              `${confirmedAt} is said at ${rig.clock.now()}, but the leader knows ${known} of ${session}`,
-            );
-        };
-        const failures: unknown[] = [];
-        const check = rig.onSaid;
-        rig.onSaid = (confirmedAt) => {
-          try {
-            check(confirmedAt);
-          } catch (error) {
-            failures.push(error);
-          }
-        };
-        for (const step of steps) {
-          needing = step.kind === 'need';
-          await take(rig, step);
-          needing = false;
-        }
-        rig.process.resume();
-        rig.store.heal();
-        rig.latencyMs = 1;
-        needing = true;
-        rig.heartbeat.need(true);
-        needing = false;
-        await rig.clock.advance(2 * SESSION_MS);
-        if (failures.length > 0) throw failures[0];
-        // and it comes round in the end
-        const last = rig.said.at(-1);
-        if (last === undefined || rig.clock.now() - last.confirmedAt > stopAfterMs / 2)
-          throw new Error(`nothing is said at ${rig.clock.now()}, but ${last?.confirmedAt} at ${last?.at}`);
-      }),
-      { numRuns: 150 },
-    );
   });
 });

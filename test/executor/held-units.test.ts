@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HeldUnits } from '../../src/executor/held-units.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
-import type { ActiveState } from '../../src/shared/model.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 
 const A = 'a.service';
 const B = 'b.service';

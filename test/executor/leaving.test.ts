@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HeldUnits } from '../../src/executor/held-units.ts';
 import { Leaving } from '../../src/executor/leaving.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
-import type { ActiveState } from '../../src/shared/model.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 
 const A = 'a.service';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { OrderedStarts } from '../../src/executor/ordered-starts.ts';
 import type { TurnWish } from '../../src/executor/turns.ts';
-import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { placed, seen } from '../fixtures/snapshot.ts';
 

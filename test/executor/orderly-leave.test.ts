@@ -4,9 +4,10 @@
  */
 import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
+import type { HostIntent } from '../../src/shared/cluster.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { HostIntent, Service } from '../../src/shared/model.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, SESSION_MS, specOf } from '../fakes/daemon.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PRESTART_TIMEOUT_MS, Prestart, prestartUnit } from '../../src/executor/prestart.ts';
 import type { JobOutcome, TransientCommand } from '../../src/executor/systemd.ts';
-import type { DesiredUnit } from '../../src/shared/model.ts';
 import { isUnitName } from '../../src/shared/names.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { ending, systemdOfCommands } from '../fakes/systemd-commands.ts';
 
 let folder: string;

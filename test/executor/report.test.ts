@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NO_MEMORY, type UnitMemory } from '../../src/executor/diff.ts';
 import { failureOf, type ReportInput, report } from '../../src/executor/report.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
-import type { ActiveState, Failure, LoadState } from '../../src/shared/model.ts';
+import type { ActiveState, Failure, LoadState } from '../../src/shared/state.ts';
 
 function state(unit: string, active: ActiveState, load: LoadState = 'loaded'): UnitState {
   return { unit, load, active, sub: 'x' };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StandingOrder } from '../../src/executor/standing-order.ts';
-import type { DesiredUnit } from '../../src/shared/model.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { placed } from '../fixtures/snapshot.ts';
 
 const UNIT = placed('a.service', { prestart: { script: 'echo {instance:b}', values: { b: ['w1'] } } });

@@ -1,6 +1,8 @@
 /** Ordered starts (`start`, `after`) of a whole pretended cluster: what is being started at any moment, and what waits for what. */
 import { describe, expect, it } from 'vitest';
-import type { ActiveState, MultiService, Service, StartOrder } from '../../src/shared/model.ts';
+import type { StartOrder } from '../../src/shared/attachments.ts';
+import type { MultiService, Service } from '../../src/shared/spec.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { discoveryPath } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';

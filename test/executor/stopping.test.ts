@@ -1,7 +1,7 @@
 /** Orderly stops of a daemon that does not know everything yet, or any more: whole daemons of two hosts. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { Service } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, SESSION_MS, specOf } from '../fakes/daemon.ts';

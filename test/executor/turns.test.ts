@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Action } from '../../src/executor/diff.ts';
 import { TurnKeeper, type TurnWish } from '../../src/executor/turns.ts';
-import type { ActiveState, DesiredUnit, Health, Observed } from '../../src/shared/model.ts';
+import type { ActiveState, DesiredUnit, Health, Observed } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 

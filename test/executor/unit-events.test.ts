@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failureEvents, healthEvents } from '../../src/executor/unit-events.ts';
-import type { ActiveState, Failure, Observed, ObservedUnit } from '../../src/shared/model.ts';
+import type { ActiveState, Failure, Observed, ObservedUnit } from '../../src/shared/state.ts';
 
 function unit(name: string, active: ActiveState, kind?: Failure['kind']): ObservedUnit {
   const failure = kind && { failure: { kind, message: `it is ${kind}` } };

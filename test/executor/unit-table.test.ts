@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { UnitMemory } from '../../src/executor/diff.ts';
 import type { UnitState } from '../../src/executor/systemd.ts';
 import { UnitTable } from '../../src/executor/unit-table.ts';
-import type { ActiveState, LoadState } from '../../src/shared/model.ts';
+import type { ActiveState, LoadState } from '../../src/shared/state.ts';
 import { FakeClock } from '../fakes/clock.ts';
 
 const UNIT = 'a.service';

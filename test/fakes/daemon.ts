@@ -12,7 +12,7 @@ import type { Leader } from '../../src/leader/leader.ts';
 import type { Move } from '../../src/leader/placement.ts';
 import { digestOf } from '../../src/shared/digest.ts';
 import type { Membership } from '../../src/shared/membership.ts';
-import type { Service, Spec } from '../../src/shared/model.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
 import type { FakeClock } from './clock.ts';
 import { type LogEntry, MemoryLog } from './log.ts';
 import { FakeProcess } from './process.ts';

@@ -9,8 +9,8 @@ import type {
   UnitState,
 } from '../../src/executor/systemd.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import type { ActiveState } from '../../src/shared/model.ts';
 import { isUnitName } from '../../src/shared/names.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { afterOutside } from './clock.ts';
 import type { FakeProcess } from './process.ts';
 import type { FakeSystemd } from './systemd.ts';

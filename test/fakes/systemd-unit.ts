@@ -1,7 +1,7 @@
 /** One loaded unit of the fake systemd: its states, its job and its process. */
 import type { ExitInfo, JobOutcome } from '../../src/executor/systemd.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import type { ActiveState } from '../../src/shared/model.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import { afterOutside } from './clock.ts';
 import type { UnitScript } from './systemd-script.ts';
 

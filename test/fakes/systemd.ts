@@ -5,8 +5,8 @@
  */
 import type { Systemd, SystemdEvents, TransientCommand, UnitState } from '../../src/executor/systemd.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import type { ActiveState, LoadState } from '../../src/shared/model.ts';
 import { compare } from '../../src/shared/names.ts';
+import type { ActiveState, LoadState } from '../../src/shared/state.ts';
 import { FakeProcess } from './process.ts';
 import { FakeConnection } from './systemd-connection.ts';
 import { FakeGuards } from './systemd-guard.ts';

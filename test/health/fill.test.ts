@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fillProbe, instanceOf } from '../../src/health/fill.ts';
-import type { Probe } from '../../src/shared/model.ts';
+import type { Probe } from '../../src/shared/attachments.ts';
 
 const values = { host: 'w1', address: '198.18.0.7', instance: 'blue' };
 const filled = (probe: Probe, change: Partial<typeof values> = {}) => fillProbe(probe, { ...values, ...change });

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HealthMonitor, type Running } from '../../src/health/monitor.ts';
 import type { ProbeResult } from '../../src/health/probe.ts';
-import type { Probe } from '../../src/shared/model.ts';
+import type { Probe } from '../../src/shared/attachments.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 

@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type Server as TcpServer } from 'node:
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_OUTPUT_BYTES, type ProbeResult, runProbe, toOutput } from '../../src/health/probe.ts';
-import type { Command } from '../../src/shared/model.ts';
+import type { Command } from '../../src/shared/attachments.ts';
 import { until } from '../harness/until.ts';
 
 const servers: (Server | TcpServer)[] = [];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { withWaits } from '../../src/leader/after.ts';
-import type { DesiredUnit, Observed, ObservedUnit, Service, Spec } from '../../src/shared/model.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
+import type { DesiredUnit, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 
 const base = { enabled: true, isolation: 'keep', type: 'global' } as const;

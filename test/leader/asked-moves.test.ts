@@ -4,7 +4,8 @@ import { decide } from '../../src/leader/decision.ts';
 import { place } from '../../src/leader/place.ts';
 import type { PlacementInput } from '../../src/leader/placement.ts';
 import { verify } from '../../src/leader/verify.ts';
-import type { AskedMove, Service } from '../../src/shared/model.ts';
+import type { AskedMove } from '../../src/shared/cluster.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { global, hostsOf, hostsOfUnit, multi, onHosts, shared, specOf } from './place/worlds.ts';
 
 const SERVICES: readonly Service[] = [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AssignmentsInput, renderAssignments } from '../../src/leader/assignments.ts';
 import { describeCause, describeWhy } from '../../src/leader/why.ts';
-import type { ExclusionReason, MoveCause, Observed, ObservedUnit, Why } from '../../src/shared/model.ts';
+import type { ExclusionReason, MoveCause, Observed, ObservedUnit, Why } from '../../src/shared/state.ts';
 
 function observed(host: string, ...units: ObservedUnit[]): [string, Observed] {
   return [host, { host, epoch: 1, generation: 1, units }];

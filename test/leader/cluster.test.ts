@@ -1,8 +1,8 @@
 /** Golden scenarios: whole daemons of three hosts, on one pretended ensemble and three pretended systemds. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { Service } from '../../src/shared/model.ts';
 import { encodeHostIntent } from '../../src/shared/payloads.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Alongside, DesiredWriter } from '../../src/leader/desired-writer.ts';
-import type { Desired } from '../../src/shared/model.ts';
 import { decodeDesired, encodeDesired } from '../../src/shared/payloads.ts';
+import type { Desired } from '../../src/shared/state.ts';
 import type { Operation } from '../../src/shared/store.ts';
 import { MAX_DATA_BYTES } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';

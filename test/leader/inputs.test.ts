@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { type HostInputs, hostViews, placedOn, runningOn } from '../../src/leader/inputs.ts';
+import type { HostIntent } from '../../src/shared/cluster.ts';
 import {
   ACTIVE_STATES,
   type ActiveState,
   type Desired,
   type ExclusionReason,
   type Failure,
-  type HostIntent,
   type Observed,
   type ObservedUnit,
-} from '../../src/shared/model.ts';
+} from '../../src/shared/state.ts';
 
 function seen(unit: string, active: ActiveState, kind?: Failure['kind']): ObservedUnit {
   return { unit, load: 'loaded', active, sub: '', ...(kind && { failure: { kind, message: '' } }) };

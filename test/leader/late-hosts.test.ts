@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LateHosts } from '../../src/leader/late-hosts.ts';
-import type { Desired, Observed } from '../../src/shared/model.ts';
+import type { Desired, Observed } from '../../src/shared/state.ts';
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `w${index}`);
 const written = (generation: number, hosts: readonly string[]) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Move } from '../../src/leader/placement.ts';
 import { type Departure, movesByOrigin, placementEvents, type Told } from '../../src/leader/placement-events.ts';
-import type { Desired, DesiredUnit, Why } from '../../src/shared/model.ts';
+import type { Desired, DesiredUnit, Why } from '../../src/shared/state.ts';
 
 const KEPT: Why = { kind: 'kept' };
 const unit = (name: string, why: Why = KEPT, withdrawn = false): DesiredUnit => ({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { objection, type PlanSources, planChange, stopsTooMuch } from '../../src/leader/plan.ts';
-import type { DesiredUnit, Service } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { DesiredUnit } from '../../src/shared/state.ts';
 import { specOf } from '../fakes/daemon.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 import { type HostPart, placed, seen, snapshotOf } from '../fixtures/snapshot.ts';

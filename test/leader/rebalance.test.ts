@@ -5,7 +5,8 @@ import { place } from '../../src/leader/place.ts';
 import type { PlacementInput } from '../../src/leader/placement.ts';
 import { type Rebalance, rebalance } from '../../src/leader/rebalance.ts';
 import { verify } from '../../src/leader/verify.ts';
-import type { AskedMove, Service } from '../../src/shared/model.ts';
+import type { AskedMove } from '../../src/shared/cluster.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import { asPrevious, global, hostsOf, multi, multiService, onHosts, shared, specOf, worlds } from './place/worlds.ts';
 
 /** A cluster at rest: what is placed runs. */

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HostState, Move, Placement } from '../../src/leader/placement.ts';
 import { describeStays, noteMoves, type RelocationInput, relocations } from '../../src/leader/relocation.ts';
-import type { Desired, DesiredUnit, HealthMove, Observed, Service } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
+import type { Desired, DesiredUnit, HealthMove, Observed } from '../../src/shared/state.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 /** Whole daemons of three hosts whose znodes somebody removes: they put them back, and no unit is touched. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Service } from '../../src/shared/model.ts';
+import type { Service } from '../../src/shared/spec.ts';
 import type { Operation } from '../../src/shared/store.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Placement, UnitPlacement } from '../../src/leader/placement.ts';
 import { differs, renderUnits } from '../../src/leader/render.ts';
-import type {
-  Attachments,
-  Desired,
-  DesiredPrestart,
-  DesiredUnit,
-  Discovery,
-  Service,
-  Spec,
-  StartAfter,
-} from '../../src/shared/model.ts';
+import type { Attachments, Discovery, StartAfter } from '../../src/shared/attachments.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
+import type { Desired, DesiredPrestart, DesiredUnit } from '../../src/shared/state.ts';
 import { checkOf } from '../fixtures/health-check.ts';
 
 const base = { enabled: true, isolation: 'keep' } as const;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isSettled } from '../../src/leader/settled.ts';
-import type { ActiveState, Desired, Observed } from '../../src/shared/model.ts';
+import type { ActiveState, Desired, Observed } from '../../src/shared/state.ts';
 
 function desired(change: Partial<Desired> = {}): Desired {
   const unit = { unit: 'a.service', service: 'a', isolation: 'keep', why: { kind: 'kept' } } as const;

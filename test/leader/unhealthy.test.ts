@@ -1,7 +1,8 @@
 /** Instances that move for their health: whole daemons of three hosts on pretended systemds, with pretended checks. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ProbeResult } from '../../src/health/probe.ts';
-import type { Isolation, Probe, Service } from '../../src/shared/model.ts';
+import type { Probe } from '../../src/shared/attachments.ts';
+import type { Isolation, Service } from '../../src/shared/spec.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';

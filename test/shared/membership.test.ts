@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Member } from '../../src/shared/cluster.ts';
 import { Membership } from '../../src/shared/membership.ts';
-import type { Member } from '../../src/shared/model.ts';
 import { decodeMember, encodeMember } from '../../src/shared/payloads.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryLog } from '../fakes/log.ts';

@@ -1,16 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  ACTIVE_STATES,
-  type Desired,
-  type HostIntent,
-  type Member,
-  type Observed,
-  type Service,
-  type SpecRecord,
-  type Why,
-} from '../../src/shared/model.ts';
+import type { HostIntent, Member } from '../../src/shared/cluster.ts';
 import * as payloads from '../../src/shared/payloads.ts';
+import type { Service, SpecRecord } from '../../src/shared/spec.ts';
+import { ACTIVE_STATES, type Desired, type Observed, type Why } from '../../src/shared/state.ts';
 
 const epoch = fc.nat();
 const host = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z]{1,5})?$/);

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { Desired, Observed } from '../../src/shared/model.ts';
 import {
   type Decoded,
   decodeDesired,
@@ -12,6 +11,7 @@ import {
   encodeEpoch,
   encodeObserved,
 } from '../../src/shared/payloads.ts';
+import type { Desired, Observed } from '../../src/shared/state.ts';
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const problem = (decoded: Decoded<unknown>): string => (decoded.ok ? 'accepted' : decoded.problem);

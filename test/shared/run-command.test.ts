@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Command } from '../../src/shared/model.ts';
+import type { Command } from '../../src/shared/attachments.ts';
 import { OOM_SCORE_ADJ, type RunOptions, runCommand } from '../../src/shared/run-command.ts';
 import { until } from '../harness/until.ts';
 

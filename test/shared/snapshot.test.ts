@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Member } from '../../src/shared/cluster.ts';
 import { findLeader } from '../../src/shared/find-leader.ts';
-import type { Member } from '../../src/shared/model.ts';
 import {
   encodeDesired,
   encodeEpoch,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { Spec, SpecRecord } from '../../src/shared/model.ts';
 import { decodeSpecRecord } from '../../src/shared/payloads.ts';
+import type { Spec, SpecRecord } from '../../src/shared/spec.ts';
 import { describeOutcome, type Proposal, type ProposalOutcome, proposeSpec } from '../../src/shared/spec-store.ts';
 import { MAX_DATA_BYTES } from '../../src/shared/znodes.ts';
 import { FakeClock } from '../fakes/clock.ts';

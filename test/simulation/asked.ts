@@ -1,7 +1,7 @@
 /** Judges what daemons ask of systemd: INV-NEEDLESS-STOP, INV-START, INV-FOREIGN, INV-KEEP. */
 
 import { isolationTiming } from '../../src/shared/isolation-timing.ts';
-import type { Desired, DesiredUnit } from '../../src/shared/model.ts';
+import type { Desired, DesiredUnit } from '../../src/shared/state.ts';
 import type { FakeDaemon } from '../fakes/daemon.ts';
 import { isCutOff } from './cut-off.ts';
 import type { Invariant } from './invariants.ts';

@@ -2,7 +2,6 @@
  * What was written as desired, and by whom: the history that stops and starts are judged by, and the rules that every
  * write must keep (INV-FENCE, INV-ORDER, INV-PLACEMENT, INV-NEEDLESS-MOVE). It looks at the data of the ensemble itself.
  */
-import type { Desired, MultiService, Observed, ObservedUnit, Spec, Version } from '../../src/shared/model.ts';
 import {
   decodeDesired,
   decodeEpoch,
@@ -10,6 +9,8 @@ import {
   decodeMember,
   decodeSpecRecord,
 } from '../../src/shared/payloads.ts';
+import type { MultiService, Spec } from '../../src/shared/spec.ts';
+import type { Desired, Observed, ObservedUnit, Version } from '../../src/shared/state.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import type { FakeEnsemble } from '../fakes/store.ts';
 import type { Invariant } from './invariants.ts';

@@ -1,5 +1,6 @@
 /** Whether desired states satisfy the rules of the spec that they were computed from. Independent of the product's verifier. */
-import type { Desired, Service, Spec } from '../../src/shared/model.ts';
+import type { Service, Spec } from '../../src/shared/spec.ts';
+import type { Desired } from '../../src/shared/state.ts';
 
 /** Units of a service, and how many instances of each there may be; undefined: one on every host. */
 export function wantedOf(service: Service): Map<string, number | undefined> {

@@ -1,14 +1,7 @@
 /** What a seed decides before the first step: hosts, timings, files, and how units behave. */
-import type {
-  Attachments,
-  Discovery,
-  HealthCheck,
-  MultiService,
-  Service,
-  Spec,
-  StartOrder,
-} from '../../src/shared/model.ts';
+import type { Attachments, Discovery, HealthCheck, StartOrder } from '../../src/shared/attachments.ts';
 import { compare } from '../../src/shared/names.ts';
+import type { MultiService, Service, Spec } from '../../src/shared/spec.ts';
 import { STEADY, type UnitScript } from '../fakes/systemd-script.ts';
 import type { Random } from './random.ts';
 

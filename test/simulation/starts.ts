@@ -1,5 +1,6 @@
 /** Judges the order in which units are started: INV-TURN, INV-AFTER. Counts the starts that waited for it. */
-import type { Desired, DesiredUnit, Observed, StartOrder } from '../../src/shared/model.ts';
+import type { StartOrder } from '../../src/shared/attachments.ts';
+import type { Desired, DesiredUnit, Observed } from '../../src/shared/state.ts';
 import type { FakeDaemon } from '../fakes/daemon.ts';
 import { isCutOff } from './cut-off.ts';
 import { WAITED_FOR_SERVICE, WAITED_FOR_TURN } from './faults.ts';

@@ -1,9 +1,11 @@
 /** The pretended cluster of one run: hosts with whole daemons, the way between each and ZooKeeper, and an operator. */
 
 import type { ProbeResult } from '../../src/health/probe.ts';
+import type { Probe } from '../../src/shared/attachments.ts';
 import { digestOf } from '../../src/shared/digest.ts';
-import type { ActiveState, Probe, Spec } from '../../src/shared/model.ts';
+import type { Spec } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
+import type { ActiveState } from '../../src/shared/state.ts';
 import type { WireOperation } from '../../src/shared/zookeeper/calls.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost } from '../fakes/daemon.ts';

@@ -1,8 +1,8 @@
 /**
- * systemd's messages, from the untyped bodies of D-Bus to the words of the model. A body of another shape than
+ * systemd's messages, from the untyped bodies of D-Bus to our words. A body of another shape than
  * org.freedesktop.systemd1(5) promises throws an Error that names the message.
  */
-import { ACTIVE_STATES, type ActiveState, type LoadState } from '../../shared/model.ts';
+import { ACTIVE_STATES, type ActiveState, type LoadState } from '../../shared/state.ts';
 import type { ExitInfo, JobOutcome, UnitState } from '../systemd.ts';
 
 const ACTIVE: ReadonlySet<string> = new Set(ACTIVE_STATES);

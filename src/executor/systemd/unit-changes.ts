@@ -2,8 +2,8 @@
  * From systemd's PropertiesChanged signals to changes of state of services. The cheapest check comes first: most signals
  * on a host concern units that nobody here cares about.
  */
-import type { ActiveState } from '../../shared/model.ts';
 import { isUnitName } from '../../shared/names.ts';
+import type { ActiveState } from '../../shared/state.ts';
 import { type BusSignal, variantValue } from './bus.ts';
 import { activeState } from './decode.ts';
 import { isServicePath, unitOfPath } from './unit-path.ts';

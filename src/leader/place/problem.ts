@@ -2,8 +2,9 @@
  * The input of a placement with hosts as numbers. Hosts are numbered and units listed in the order of their names, so
  * that nothing after this depends on the order of the input, and ties by name are ties by number.
  */
-import type { ExclusionReason, MoveCause, MultiService, Service } from '../../shared/model.ts';
 import { compare, instanceUnit, unitsOf } from '../../shared/names.ts';
+import type { MultiService, Service } from '../../shared/spec.ts';
+import type { ExclusionReason, MoveCause } from '../../shared/state.ts';
 import type { HostState, PlacementInput } from '../placement.ts';
 import { at } from './at.ts';
 

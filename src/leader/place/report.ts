@@ -1,6 +1,6 @@
 /** Words for a decided placement: why each instance is where it is, what moved, and what stays unplaced for which reasons. */
-import type { ExclusionReason, MoveCause, Why } from '../../shared/model.ts';
 import { compare } from '../../shared/names.ts';
+import type { ExclusionReason, MoveCause, Why } from '../../shared/state.ts';
 import type { HostState, Move, PlacedInstance, Placement, UnitPlacement, Unplaced } from '../placement.ts';
 import { at } from './at.ts';
 import { type Departure, type Problem, type UnitProblem, without } from './problem.ts';

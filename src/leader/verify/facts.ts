@@ -1,6 +1,8 @@
 /** What the checks of a placement ask of its input, looked up by names. */
-import type { AskedMove, ExclusionReason, Service } from '../../shared/model.ts';
+import type { AskedMove } from '../../shared/cluster.ts';
 import { unitsOf } from '../../shared/names.ts';
+import type { Service } from '../../shared/spec.ts';
+import type { ExclusionReason } from '../../shared/state.ts';
 import type { HostView, Placement, PlacementInput } from '../placement.ts';
 
 /** A broken rule, as a sentence about a unit and, where there is one, a host. */

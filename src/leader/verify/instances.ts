@@ -1,6 +1,6 @@
 /** Checks of the units and their instances: well-formed, allowed where they are, and as many as there can be. */
-import type { Why } from '../../shared/model.ts';
 import { compare } from '../../shared/names.ts';
+import type { Why } from '../../shared/state.ts';
 import type { HostView, PlacedInstance, Placement, UnitPlacement } from '../placement.ts';
 import { type DeclaredUnit, type Facts, forbids, isExclusive, mayCome, mayStay, type Violation } from './facts.ts';
 

@@ -1,6 +1,6 @@
 /** Checks of what left: every instance that is gone has a move with its true cause, and nothing that may stay is gone without one. */
-import type { MoveCause } from '../../shared/model.ts';
 import { compare } from '../../shared/names.ts';
+import type { MoveCause } from '../../shared/state.ts';
 import type { Move, Placement, UnitPlacement } from '../placement.ts';
 import { type DeclaredUnit, type Facts, isExclusive, type Violation } from './facts.ts';
 

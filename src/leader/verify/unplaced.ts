@@ -1,6 +1,6 @@
 /** Checks of the list of what could not be placed: nothing is missing in it, and its reasons add up to the hosts there are. */
-import type { ExclusionReason } from '../../shared/model.ts';
 import { compare } from '../../shared/names.ts';
+import type { ExclusionReason } from '../../shared/state.ts';
 import type { Placement, Unplaced } from '../placement.ts';
 import type { DeclaredUnit, Facts, Violation } from './facts.ts';
 

@@ -1,6 +1,7 @@
 /** What a service has beside its placement: `check`, `discovery`, `start`, `after`. */
 import type * as z from 'zod';
-import type { Attachments, Service } from '../model.ts';
+import type { Attachments } from '../attachments.ts';
+import type { Service } from '../spec.ts';
 import { discoveryShape, readDiscovery } from './discovery.ts';
 import type { Findings } from './findings.ts';
 import { healthCheckShape, readHealthCheck } from './health-check.ts';

@@ -1,7 +1,7 @@
 /** Programs with their arguments: a list of words, or a text that is split into words. No shell is ever involved. */
 import { split } from 'shlex';
 import * as z from 'zod';
-import type { Command } from '../model.ts';
+import type { Command } from '../attachments.ts';
 import { quote, type Read } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { locate } from './located.ts';

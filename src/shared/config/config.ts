@@ -1,5 +1,5 @@
 /** The configuration of one daemon, validated, with every default filled in. */
-import type { Spec } from '../model.ts';
+import type { Spec } from '../spec.ts';
 
 /** How this daemon reaches ZooKeeper. */
 export interface ZookeeperConfig {

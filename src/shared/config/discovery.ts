@@ -1,7 +1,7 @@
 /** `discovery:` of a service → what each of its instances is registered under. */
 import * as z from 'zod';
+import type { Discovery } from '../attachments.ts';
 import { canonicalJson } from '../digest.ts';
-import type { Discovery } from '../model.ts';
 import { isLabel } from '../names.ts';
 import { MAX_INFO_BYTES } from '../payload-parts.ts';
 import { quote } from './endpoints.ts';

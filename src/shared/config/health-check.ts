@@ -1,8 +1,9 @@
 /** `check:` of a service → how the health of its instances is found out. */
 import { isIPv6 } from 'node:net';
 import * as z from 'zod';
-import type { HealthCheck, Probe, Service } from '../model.ts';
+import type { HealthCheck, Probe } from '../attachments.ts';
 import { isHostName, isUnitName, unitsOf } from '../names.ts';
+import type { Service } from '../spec.ts';
 import { command, warnOfShell } from './commands.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';

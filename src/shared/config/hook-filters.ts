@@ -3,8 +3,8 @@
  * register what no service of the file does, labels of hosts stand in the files of other hosts, and a hook that is never
  * run does no harm but that nobody is told.
  */
-import type { Hook, HookEvent, Service } from '../model.ts';
 import { whyNowhere } from '../runs-nowhere.ts';
+import type { Hook, HookEvent, Service } from '../spec.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { nearest } from './nearest.ts';

@@ -1,7 +1,7 @@
 /** `hooks:` → the programs that are run when something happens. */
 import * as z from 'zod';
-import { HOOK_EVENTS, type Hook, type Service } from '../model.ts';
 import { isHostName, isLabel } from '../names.ts';
+import { HOOK_EVENTS, type Hook, type Service } from '../spec.ts';
 import { command, warnOfShell } from './commands.ts';
 import { LABEL_RULE } from './discovery.ts';
 import { quote } from './endpoints.ts';

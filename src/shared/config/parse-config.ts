@@ -1,9 +1,9 @@
 /** The text of a configuration file → a `Config`, or everything that is wrong with it. Pure. */
 import { isAbsolute } from 'node:path';
 import { canonicalJson, digestOf, digestOfText } from '../digest.ts';
-import type { Spec } from '../model.ts';
 import { isHostName } from '../names.ts';
 import { MAX_LABELS_BYTES } from '../payload-parts.ts';
+import type { Spec } from '../spec.ts';
 import { MAX_PAYLOAD_BYTES } from '../store.ts';
 import { checkAfter } from './after.ts';
 import type { HostConfig, ParsedConfig, Timings, ZookeeperConfig } from './config.ts';

@@ -1,7 +1,7 @@
 /** Checks that what prestart scripts refer to is declared somewhere in the file. */
-import type { Service } from '../model.ts';
 import { toUnitName, unitsOf } from '../names.ts';
 import { references } from '../prestart-text.ts';
+import type { Service } from '../spec.ts';
 import { quote } from './endpoints.ts';
 import type { Findings } from './findings.ts';
 import { locate } from './located.ts';

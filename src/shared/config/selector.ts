@@ -1,6 +1,6 @@
 /** Which hosts a template or a hook concerns, and the names of services in both. */
 import * as z from 'zod';
-import type { HostSelector } from '../model.ts';
+import type { HostSelector } from '../spec.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';
 import { suggestion } from './nearest.ts';

@@ -1,6 +1,6 @@
 /** `services:` → the services of the spec: types worked out, names checked, contradictions reported. */
-import type { Isolation, MultiService, Service } from '../model.ts';
 import { instanceUnit, isHostName, isInstanceKey, isServiceName, isUnitName, unitsOf } from '../names.ts';
+import type { Isolation, MultiService, Service } from '../spec.ts';
 import { readAttachments } from './attachments.ts';
 import { quote } from './endpoints.ts';
 import type { Findings } from './findings.ts';

@@ -1,6 +1,6 @@
 /** `start:` and `after:` of a service → how many of its instances start at a time, and what they wait for. */
 import * as z from 'zod';
-import type { StartAfter, StartOrder } from '../model.ts';
+import type { StartAfter, StartOrder } from '../attachments.ts';
 import type { Findings, Path } from './findings.ts';
 import { duration, list, listed, map, oneOf, positive, text } from './values.ts';
 

@@ -1,8 +1,9 @@
 /** `templates:` → the files that are rendered on hosts. */
 import { isAbsolute, normalize } from 'node:path/posix';
 import * as z from 'zod';
-import type { Command, HostSelector, Template } from '../model.ts';
+import type { Command } from '../attachments.ts';
 import { isServiceName, isUnitName } from '../names.ts';
+import type { HostSelector, Template } from '../spec.ts';
 import { command, warnOfShell } from './commands.ts';
 import { quote } from './endpoints.ts';
 import type { Findings, Path } from './findings.ts';

@@ -8,7 +8,7 @@ import type { Store } from '../../../src/shared/store.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../../../src/shared/zookeeper/server.ts';
 import { connect } from '../../../src/shared/zookeeper/store.ts';
 import { freePort } from '../../harness/zookeeper.ts';
-import { bytes, untilConnected, untilKind } from './contract.ts';
+import { bytes, untilConnected, untilKind } from './rig.ts';
 
 let folder: string;
 let members: ServerOptions[];

@@ -12,7 +12,7 @@ import { connect } from '../../../src/shared/zookeeper/store.ts';
 import { TcpProxy } from '../../harness/tcp-proxy.ts';
 import { until, untilEqual } from '../../harness/until.ts';
 import { freePort, TestServer } from '../../harness/zookeeper.ts';
-import { bytes, refused, untilConnected, untilKind } from './contract.ts';
+import { bytes, refused, untilConnected, untilKind } from './rig.ts';
 
 const DEADLINE = { deadlineMs: 15_000, everyMs: 5 };
 const BUSY = { deadlineMs: 40_000, everyMs: 50 };

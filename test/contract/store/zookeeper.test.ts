@@ -3,7 +3,8 @@ import { systemClock } from '../../../src/shared/clock.ts';
 import { connect } from '../../../src/shared/zookeeper/store.ts';
 import { TcpProxy } from '../../harness/tcp-proxy.ts';
 import { TestServer } from '../../harness/zookeeper.ts';
-import { describeStore, LONG_SESSION_MS } from './contract.ts';
+import { describeStore } from './contract.ts';
+import { LONG_SESSION_MS } from './rig.ts';
 
 let server: TestServer;
 

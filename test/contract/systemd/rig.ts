@@ -1,6 +1,6 @@
 /** What the contract tests need of a systemd beside its `Systemd` interface; there is a rig for the fake and one for the real. */
 import type { Systemd, SystemdEvents } from '../../../src/executor/systemd.ts';
-import type { ActiveState } from '../../../src/shared/model.ts';
+import type { ActiveState } from '../../../src/shared/state.ts';
 import type { CommandScript, UnitScript } from '../../fakes/systemd-script.ts';
 import { until } from '../../harness/until.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { place } from '../../../src/leader/place.ts';
 import type { HostView, PlacementInput } from '../../../src/leader/placement.ts';
-import type { Service } from '../../../src/shared/model.ts';
+import type { Service } from '../../../src/shared/spec.ts';
 import { asPrevious, multiService, worlds } from './worlds.ts';
 
 /** Unit → hosts. */

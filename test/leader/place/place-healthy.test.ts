@@ -4,8 +4,8 @@ import { place } from '../../../src/leader/place.ts';
 import { placeHealthy } from '../../../src/leader/place-healthy.ts';
 import type { Placement, PlacementInput } from '../../../src/leader/placement.ts';
 import { verify } from '../../../src/leader/verify.ts';
-import type { Service } from '../../../src/shared/model.ts';
 import { unitsOf } from '../../../src/shared/names.ts';
+import type { Service } from '../../../src/shared/spec.ts';
 import { global, hostsOf, hostsOfUnit, multi, onHosts, shared, specOf, worlds } from './worlds.ts';
 
 function input(services: readonly Service[], hosts: string, previous: Record<string, string>): PlacementInput {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { place } from '../../../src/leader/place.ts';
 import type { HostView, PlacementInput } from '../../../src/leader/placement.ts';
-import type { Service } from '../../../src/shared/model.ts';
+import type { Service } from '../../../src/shared/spec.ts';
 import { asPrevious, global, hostsOf, hostsOfUnit, multi, onHosts, shared, specOf } from './worlds.ts';
 
 function input(services: Service[], hosts: HostView[], more: Partial<PlacementInput> = {}): PlacementInput {

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { place } from '../../../src/leader/place.ts';
 import type { HostView, Placement, PlacementInput } from '../../../src/leader/placement.ts';
 import { verify } from '../../../src/leader/verify.ts';
-import type { Service } from '../../../src/shared/model.ts';
 import { compare, unitsOf } from '../../../src/shared/names.ts';
+import type { Service } from '../../../src/shared/spec.ts';
 import { asPrevious, hostsOfUnit, loads, shared, worlds } from './worlds.ts';
 
 const RUNS = { numRuns: 1_000 };

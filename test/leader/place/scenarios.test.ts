@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { place } from '../../../src/leader/place.ts';
 import type { Placement, PlacementInput } from '../../../src/leader/placement.ts';
 import { verify } from '../../../src/leader/verify.ts';
-import type { ExclusionReason, Service, Why } from '../../../src/shared/model.ts';
+import type { Service } from '../../../src/shared/spec.ts';
+import type { ExclusionReason, Why } from '../../../src/shared/state.ts';
 import { asPrevious, global, hostsOf, multi, shared, specOf } from './worlds.ts';
 
 /** A cluster whose last placement is the past of the next one. */

@@ -1,8 +1,9 @@
 /** Inputs of placements for tests: readable ones from short texts, and random ones. */
 import fc from 'fast-check';
 import type { HostState, HostView, Placement, PlacementInput } from '../../../src/leader/placement.ts';
-import type { ExclusionReason, MultiService, Service, Spec } from '../../../src/shared/model.ts';
 import { unitsOf } from '../../../src/shared/names.ts';
+import type { MultiService, Service, Spec } from '../../../src/shared/spec.ts';
+import type { ExclusionReason } from '../../../src/shared/state.ts';
 
 const STATES: readonly HostState[] = ['ready', 'joining', 'cordoned', 'draining', 'held'];
 const REASONS: readonly ExclusionReason[] = ['failed', 'not-installed', 'masked', 'invalid-unit'];

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { type Config, type ConfigProblem, renderProblem } from '../../../src/shared/config/config.ts';
 import { parseConfig } from '../../../src/shared/config/parse-config.ts';
 import { digestOf } from '../../../src/shared/digest.ts';
-import type { Service } from '../../../src/shared/model.ts';
 import { unitsOf } from '../../../src/shared/names.ts';
+import type { Service } from '../../../src/shared/spec.ts';
 import { exampleFile } from '../../fixtures/original-file.ts';
 
 const HEAD = 'zookeeper: {quorum: zk1}\n';

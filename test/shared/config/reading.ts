@@ -1,9 +1,13 @@
 /** Reads configurations for tests: what they say, and what is said of them. */
 import { type Config, type ConfigProblem, renderProblem } from '../../../src/shared/config/config.ts';
 import { parseConfig } from '../../../src/shared/config/parse-config.ts';
-import type { Service, Spec } from '../../../src/shared/model.ts';
+import type { Service, Spec } from '../../../src/shared/spec.ts';
 
-const HEAD = 'zookeeper: {quorum: zk1}\n';
+/** A line with a quorum. */
+export const HEAD = 'zookeeper: {quorum: zk1}\n';
+
+/** What the mistake is, the file, and what is said. */
+export type Mistake = readonly [name: string, source: string, ...expected: string[]];
 
 /** `source` below a line with a quorum; services are missing where it starts with another key. */
 function whole(source: string): string {
@@ -24,8 +28,11 @@ export const spec = (source: string): Spec => accept(source).config.spec;
 export const digest = (source: string): string => accept(source).config.specDigest;
 export const warnings = (source: string): string[] => lines(accept(source).warnings);
 
-export function problems(source: string): string[] {
-  const parsed = parseConfig(whole(source), 'c.yml', 'w1');
+export const problems = (source: string): string[] => fileProblems(whole(source));
+
+/** Of a file as it stands; of a list of services below a line with a quorum when it starts with a dash. */
+export function fileProblems(source: string): string[] {
+  const parsed = parseConfig(source.startsWith('- ') ? whole(source) : source, 'c.yml', 'w1');
   return parsed.ok ? [] : lines(parsed.problems);
 }
 
