@@ -7,6 +7,7 @@ import { Executor } from '../../src/executor/executor.ts';
 import type { UnitEvent } from '../../src/executor/unit-events.ts';
 import type { ProbeResult } from '../../src/health/probe.ts';
 import type { HealthCheck, Probe } from '../../src/shared/attachments.ts';
+import { delay } from '../../src/shared/clock.ts';
 import { digestOf } from '../../src/shared/digest.ts';
 import { decodeObserved, encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
 import type { DesiredUnit, Health } from '../../src/shared/state.ts';
@@ -87,18 +88,16 @@ function done<T>(promise: Promise<T>): Promise<T> {
   return clock.finish('an answer', promise);
 }
 
-function probe(probed_: Probe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+async function probe(probed_: Probe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
   probed.push(probed_);
   const name = probed_.kind === 'http' ? (probed_.url.split('/').at(-1) ?? '') : '';
   const wrong = sick.get(name);
-  return new Promise((resolve) => {
-    const result: ProbeResult = wrong === undefined ? { ok: true } : { ok: false, output: wrong };
-    const cancel = clock.after(wrong === 'hangs' ? timeoutMs : 5, () => resolve(result));
-    signal.addEventListener('abort', () => {
-      cancel();
-      resolve({ ok: false, output: 'given up' });
-    });
-  });
+  try {
+    await delay(clock, wrong === 'hangs' ? timeoutMs : 5, signal);
+    return wrong === undefined ? { ok: true } : { ok: false, output: wrong };
+  } catch {
+    return { ok: false, output: 'given up' };
+  }
 }
 
 function unit(name: string, change: Partial<HealthCheck> = {}, more: Partial<DesiredUnit> = {}): DesiredUnit {
