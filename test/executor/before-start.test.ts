@@ -5,6 +5,7 @@ import { digestOf } from '../../src/shared/digest.ts';
 import type { Service } from '../../src/shared/spec.ts';
 import { proposeSpec } from '../../src/shared/spec-store.ts';
 import type { Version } from '../../src/shared/state.ts';
+import { changedSystemd } from '../fakes/changed-systemd.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { type FakeDaemon, FakeHost, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble } from '../fakes/store.ts';
@@ -21,17 +22,13 @@ class SlowGuards extends FakeHost {
 
   override watched(systemd: Systemd): Systemd {
     const watched = super.watched(systemd);
-    return {
-      ...watched,
-      get connected() {
-        return systemd.connected;
-      },
+    return changedSystemd(watched, {
       startGuard: (guard) =>
         new Promise((resolve, reject) => {
           this.guardsWanted += 1;
           this.clock.after(this.guardMs, () => void watched.startGuard(guard).then(resolve, reject));
         }),
-    };
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type DiffInput, diff, missingValues } from '../../src/executor/diff.ts';
 import type { StartConditions, TurnState } from '../../src/executor/start-conditions.ts';
 import { compare } from '../../src/shared/names.ts';
-import type { ActiveState, DesiredUnit, LoadState } from '../../src/shared/state.ts';
+import { ACTIVE_STATES, type DesiredUnit, type LoadState } from '../../src/shared/state.ts';
 import { after, desired, NOW, prestart, start, wanted } from './diff-situation.ts';
 
 describe('whatever the input', () => {
@@ -11,15 +11,7 @@ describe('whatever the input', () => {
   const unit = fc.constantFrom(...names);
   const aState = fc.record({
     load: fc.constantFrom<LoadState[]>('loaded', 'not-found', 'masked', 'bad-setting', 'error', 'stub'),
-    active: fc.constantFrom<ActiveState[]>(
-      'active',
-      'reloading',
-      'inactive',
-      'failed',
-      'activating',
-      'deactivating',
-      'maintenance',
-    ),
+    active: fc.constantFrom(...ACTIVE_STATES),
     sub: fc.constant('x'),
   });
   const aMemory = fc.record(

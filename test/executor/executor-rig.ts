@@ -3,7 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Executor } from '../../src/executor/executor.ts';
+import type { ExecutorOptions } from '../../src/executor/executor-options.ts';
 import type { Systemd, SystemdEvents } from '../../src/executor/systemd.ts';
+import type { UnitEvent } from '../../src/executor/unit-events.ts';
 import { digestOf } from '../../src/shared/digest.ts';
 import { decodeObserved, encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
 import type { Spec } from '../../src/shared/spec.ts';
@@ -82,6 +84,8 @@ export class ExecutorRig {
       readonly connect?: (events: SystemdEvents) => Systemd;
       readonly session?: FakeStore;
       readonly joined?: boolean;
+      readonly probe?: ExecutorOptions['probe'];
+      readonly onEvent?: (event: UnitEvent) => void;
     } = {},
   ): Promise<Executor> {
     const { clock, host } = this;
@@ -94,7 +98,7 @@ export class ExecutorRig {
       clock,
       log: host.log,
       metrics: { reconciled: () => {}, drift: (name) => void host.drift.push(name), units: () => {} },
-      events: { record: () => {} },
+      events: { record: (event) => options.onEvent?.(event) },
       loopTickMs: 5_000,
       failedLoopTickMs: 2_000,
       sessionTimeoutMs: 4_000,
@@ -102,6 +106,7 @@ export class ExecutorRig {
       ...NO_ORDER,
       address: () => '198.18.0.1',
       onReport: () => {},
+      probe: options.probe,
     });
     this.booted.push(executor);
     await this.done(executor.start());

@@ -1,6 +1,7 @@
 /** An executor whose systemd goes away, refuses, or does something else than it was asked for. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Systemd, SystemdEvents } from '../../src/executor/systemd.ts';
+import { changedSystemd } from '../fakes/changed-systemd.ts';
 import { ExecutorRig, unit } from './executor-rig.ts';
 
 let rig: ExecutorRig;
@@ -9,30 +10,13 @@ beforeEach(async () => {
 });
 afterEach(() => rig.end());
 
-describe('an executor whose jobs systemd does not carry out', () => {
-  const changed = (change: (systemd: Systemd) => Partial<Systemd>) => (events: SystemdEvents) => {
-    const systemd = rig.host.watched(rig.host.systemd.connect(events));
-    const changes = change(systemd);
-    return {
-      get connected() {
-        return systemd.connected;
-      },
-      list: (units) => systemd.list(units),
-      start: (name, deadlineMs, signal) => systemd.start(name, deadlineMs, signal),
-      stop: (name, deadlineMs, signal) => systemd.stop(name, deadlineMs, signal),
-      reload: (name, deadlineMs, signal) => systemd.reload(name, deadlineMs, signal),
-      resetFailed: (name) => systemd.resetFailed(name),
-      exitInfo: (name) => systemd.exitInfo(name),
-      stopTimeoutMs: (name) => systemd.stopTimeoutMs(name),
-      run: (command, signal) => systemd.run(command, signal),
-      startGuard: (guard) => systemd.startGuard(guard),
-      endGuard: (name) => systemd.endGuard(name),
-      guards: () => systemd.guards(),
-      close: () => systemd.close(),
-      ...changes,
-    } satisfies Systemd;
-  };
+/** How a connection is made of which `change` makes other calls. */
+const changed = (change: (systemd: Systemd) => Parameters<typeof changedSystemd>[1]) => (events: SystemdEvents) => {
+  const systemd = rig.host.watched(rig.host.systemd.connect(events));
+  return changedSystemd(systemd, change(systemd));
+};
 
+describe('an executor whose jobs systemd does not carry out', () => {
   it('asks seldom for a stop that is refused, and obeys when the unit is wanted again', async () => {
     await rig.writeSpec();
     await rig.boot({
@@ -100,20 +84,13 @@ describe('the connection to systemd', () => {
     let refusals = 0;
     await rig.writeSpec();
     await rig.boot({
-      connect: (events) => {
-        const systemd = rig.host.watched(rig.host.systemd.connect(events));
-        return {
-          ...systemd,
-          get connected() {
-            return systemd.connected;
-          },
-          start: async (name, deadlineMs, signal) => {
-            if (rig.clock.now() > 5_000) return systemd.start(name, deadlineMs, signal);
-            refusals += 1;
-            throw new Error('LimitsExceeded');
-          },
-        };
-      },
+      connect: changed((systemd) => ({
+        start: async (name, deadlineMs, signal) => {
+          if (rig.clock.now() > 5_000) return systemd.start(name, deadlineMs, signal);
+          refusals += 1;
+          throw new Error('LimitsExceeded');
+        },
+      })),
     });
     await rig.desire([unit('a')]);
     await rig.clock.until('it to run', () => rig.seen('a')?.active === 'active');
@@ -127,20 +104,13 @@ describe('the connection to systemd', () => {
       let starts = 0;
       await rig.writeSpec();
       await rig.boot({
-        connect: (events) => {
-          const systemd = rig.host.watched(rig.host.systemd.connect(events));
-          return {
-            ...systemd,
-            get connected() {
-              return systemd.connected;
-            },
-            start: async () => {
-              starts += 1;
-              await systemd.list(['a.service']);
-              return { kind };
-            },
-          };
-        },
+        connect: changed((systemd) => ({
+          start: async () => {
+            starts += 1;
+            await systemd.list(['a.service']);
+            return { kind };
+          },
+        })),
       });
       await rig.desire([unit('a')]);
       await rig.clock.advance(10_000);

@@ -11,6 +11,7 @@ import { digestOf } from '../../src/shared/digest.ts';
 import { encodeDesired, encodeSpecRecord } from '../../src/shared/payloads.ts';
 import type { ActiveState, DesiredUnit, Observed, ObservedUnit } from '../../src/shared/state.ts';
 import { PARENTS } from '../../src/shared/znodes.ts';
+import { changedSystemd } from '../fakes/changed-systemd.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { FakeHost, SESSION_MS, specOf } from '../fakes/daemon.ts';
 import { FakeEnsemble, type FakeStore } from '../fakes/store.ts';
@@ -142,18 +143,14 @@ export class ReconcilerRig {
 
   private connectSystemd(events: SystemdEvents): Systemd {
     const systemd = this.host.watched(this.host.systemd.connect(events));
-    return {
-      ...systemd,
-      get connected() {
-        return systemd.connected;
-      },
+    return changedSystemd(systemd, {
       list: async (units) => {
         this.listed.push([...units]);
         this.onList();
         if (this.listRefusal !== undefined) throw new Error(this.listRefusal);
         return systemd.list(units);
       },
-    };
+    });
   }
 
   async bootWithA(): Promise<void> {
